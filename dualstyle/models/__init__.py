@@ -1,0 +1,1 @@
+"""The networks: nn.Module only, no paths, no addresses, no device choice."""
