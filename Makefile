@@ -23,7 +23,7 @@ help:  ## this list
 	@echo '  ARGS="..."        handed on by app (ARGS="--help") and test (ARGS="-k layers")'
 	@echo '  PYTHON=python3.12 builds $(VENV) with another Python, 3.11 or newer'
 	@echo '  TORCH_INDEX=URL   takes torch from another index, such as the CPU wheel index that'
-	@echo '                    pytorch.org names: smaller by some GB than the CUDA build'
+	@echo '                    pytorch.org names: some GB smaller than the CUDA build'
 
 app: $(RUNTIME)  ## start the app and print its address
 	$(BIN)/python app.py $(ARGS)

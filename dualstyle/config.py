@@ -8,6 +8,8 @@ import re
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
+VERSION = "0.1.0"  # of the code; written into every recipe
+
 NUM_STRENGTHS = 18  # one per style input at 1024 px; a smaller generator reads the first ones
 NUM_STRUCTURE_LAYERS = 7  # style inputs 0 to 6, 4x4 to 32x32: pose and the shapes of the face
 SMALLEST_GENERATOR = 64  # [px] below this there would be no colour layers

@@ -127,6 +127,7 @@ def test_importing_every_module_does_nothing(tmp_path):
     plain = [name for name in names if name not in ui]
     places = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
     environment = os.environ | places | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {"OMP_NUM_THREADS": "3"}  # a number that no module would set, so a change shows
     run = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, json.dumps([plain, ui])],
         cwd=tmp_path,

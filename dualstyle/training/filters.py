@@ -14,6 +14,7 @@ LINEAR_KNEE = 0.0031308
 LAB_KNEE = 6 / 29
 WHITE = (0.9505, 1.0, 1.089)  # D65
 RGB_TO_XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+TINY = 1e-6  # instead of a division by zero
 CURVE_STEPS = 4  # straight pieces between two points of a smooth curve
 
 
@@ -35,7 +36,7 @@ def to_lab(rgb: Tensor) -> Tensor:
 
 
 def to_rgb(lab: Tensor) -> Tensor:
-    """sRGB [N, 3, ...] in [0, 1] of CIE Lab; colours outside the gamut are clipped."""
+    """Colours of CIE Lab as sRGB [N, 3, ...] in [0, 1]; those outside the gamut are clipped."""
     y = (lab[:, 0] + 16) / 116
     f = torch.stack([y + lab[:, 1] / 500, y, y - lab[:, 2] / 200], 1)
     xyz = torch.where(f > LAB_KNEE, f**3, (f - 4 / 29) / 7.787)
@@ -60,7 +61,8 @@ def blur(x: Tensor, sigma: float) -> Tensor:
 
 def box(x: Tensor, radius: int) -> Tensor:
     """Mean over a square window of side 2*radius+1, mirrored borders."""
-    return F.avg_pool2d(F.pad(x, [radius] * 4, mode="reflect"), 2 * radius + 1, stride=1)
+    side, padded = 2 * radius + 1, F.pad(x, [radius] * 4, mode="reflect")
+    return F.avg_pool2d(F.avg_pool2d(padded, (1, side), stride=1), (side, 1), stride=1)
 
 
 def guided(x: Tensor, guide: Tensor, *, radius: int, epsilon: float) -> Tensor:
@@ -143,20 +145,20 @@ def pixel_grid(size: int) -> Tensor:
 
 def curve_distance(curve: Tensor, size: int) -> Tensor:
     """Distance [size, size] of every pixel to a chain of straight pieces [S, 2]; all in [px]."""
-    start, end = curve[:-1], curve[1:]
-    step = end - start  # [S-1, 2]
-    length = step.square().sum(1).clamp_min(1e-6)
-    offset = pixel_grid(size).view(-1, 1, 2) - start  # [P, S-1, 2]
-    t = ((offset * step).sum(2) / length).clamp(0, 1)
-    nearest = offset - t[..., None] * step
-    return nearest.square().sum(2).min(1).values.sqrt().view(size, size)
+    x, y = pixel_grid(size).view(-1, 1, 2).unbind(-1)  # [P, 1] each
+    (x0, y0), (dx, dy) = curve[:-1].unbind(1), (curve[1:] - curve[:-1]).unbind(1)
+    length = (dx * dx + dy * dy).clamp_min(TINY)
+    off_x, off_y = x - x0, y - y0  # [P, S-1]
+    t = ((off_x * dx + off_y * dy) / length).clamp_(0, 1)
+    squares = (off_x - t * dx).square_() + (off_y - t * dy).square_()
+    return squares.amin(1).sqrt().view(size, size)
 
 
 def inside(curve: Tensor, size: int) -> Tensor:
     """Which pixels [size, size] lie inside a closed chain [S, 2] (even-odd rule)."""
     x, y = pixel_grid(size).view(-1, 1, 2).unbind(-1)
     (x0, y0), (x1, y1) = curve[:-1].unbind(1), curve[1:].unbind(1)
-    rise = torch.where((y1 - y0).abs() < 1e-6, torch.full_like(y0, 1e-6), y1 - y0)
+    rise = torch.where((y1 - y0).abs() < TINY, torch.full_like(y0, TINY), y1 - y0)
     crosses = ((y0 > y) != (y1 > y)) & (x < (x1 - x0) * (y - y0) / rise + x0)
     return (crosses.sum(1) % 2 == 1).view(size, size)
 
@@ -165,3 +167,9 @@ def signed_distance(curve: Tensor, size: int) -> Tensor:
     """Distance [size, size] to a closed chain in [px], negative inside."""
     distance = curve_distance(curve, size)
     return torch.where(inside(curve, size), -distance, distance)
+
+
+def ellipse(size: int, *, center: tuple[float, float], radii: tuple[float, float]) -> Tensor:
+    """Squared radius [size, size] around an ellipse given in shares of the side; 1 on its rim."""
+    grid = (pixel_grid(size) + 0.5) / size - torch.tensor(center)
+    return (grid / torch.tensor(radii)).square().sum(-1)

@@ -1,0 +1,137 @@
+"""Stage one of a bundled model: encoder and generator learn together to redraw portraits.
+
+It stands in for the StyleGAN2 pre-training and the pSp training of the paper: at this size and
+with a few thousand photos a joint autoencoder reaches likeness in an hour of two CPU cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F  # noqa: N812  the field's name for it
+from torch import Tensor, nn
+
+from dualstyle.config import EncoderConfig, GeneratorConfig
+from dualstyle.models.psp_encoder import PSPEncoder
+from dualstyle.models.stylegan2 import StyleGAN2
+from dualstyle.training.data import PictureSet, augment
+from dualstyle.training.loop import Schedule
+from dualstyle.training.losses import face_weight, reconstruction, ssim
+from dualstyle.training.optim import Muon, split_parameters
+
+PREVIEW_FACES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoencoderRecipe:
+    """The bundled model's numbers; about two hours of two CPU cores."""
+
+    generator: GeneratorConfig = field(
+        default_factory=lambda: GeneratorConfig(
+            image_size=128,
+            style_dim=256,
+            mapping_layers=2,
+            channels=(256, 256, 192, 96, 64, 32),
+        )
+    )
+    encoder: EncoderConfig = field(
+        default_factory=lambda: EncoderConfig(
+            input_size=64,
+            num_layers=12,
+            style_dim=256,
+            stem_channels=32,
+            widths=(32, 64, 128, 128),
+            units=(2, 3, 6, 2),
+            head_channels=128,
+        )
+    )
+    batch_size: int = 16
+    small_share: float = 0.2  # of the steps at half the resolution
+    conv_rate: float = 0.02  # relative, see Muon
+    rate: float = 3e-3  # Adam, the generator's other weights
+    encoder_rate: float = 1.5e-3  # Adam, the encoder's other weights
+
+
+class AutoencoderStage:
+    """Photos in, the same photos out; the code between them is w+ [N, L, D]."""
+
+    def __init__(
+        self,
+        recipe: AutoencoderRecipe,
+        train: PictureSet,
+        test: PictureSet,
+        schedule: Schedule,
+        *,
+        seed: int = 0,
+    ) -> None:
+        with torch.random.fork_rng():  # the layers' own initialization draws from the global state
+            torch.manual_seed(seed)
+            generator, encoder = StyleGAN2(recipe.generator), PSPEncoder(recipe.encoder)
+        generator.mapping.requires_grad_(False)  # codes are w+
+        for name, parameter in generator.named_parameters():
+            if name.endswith("noise_weight"):  # noise only adds error to an autoencoder
+                parameter.requires_grad_(False)
+        self.recipe, self.schedule = recipe, schedule
+        self.train, self.test = train, test
+        self.networks = nn.ModuleDict({"encoder": encoder, "generator": generator}).train()
+        convs, rest = split_parameters(generator)
+        encoder_convs, encoder_rest = split_parameters(encoder)
+        groups = [
+            {"params": rest, "lr": recipe.rate},
+            {"params": encoder_rest, "lr": recipe.encoder_rate},
+        ]
+        self.optimizers = [
+            Muon(convs + encoder_convs, lr=recipe.conv_rate),
+            torch.optim.Adam(groups, betas=(0.9, 0.99)),
+        ]
+        self.weights = {s: face_weight(s) for s in recipe.generator.resolutions}
+
+    def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+        """Reconstruction loss of one batch, at half the resolution in the first steps."""
+        chosen = torch.randint(len(self.train), (self.recipe.batch_size,), generator=generator)
+        photos = augment(self.train.batch(chosen), generator)
+        size = self.recipe.generator.image_size
+        if step < self.recipe.small_share * self.schedule.steps:
+            size //= 2
+        drawn = redraw(self.networks, photos, size=size, dtype=torch.bfloat16)
+        target = F.adaptive_avg_pool2d(photos, size)
+        return {"total": reconstruction(drawn, target, self.weights[size])}
+
+    def preview(self, networks: nn.ModuleDict) -> Tensor:
+        """Held-out photos above their reconstructions."""
+        photos = self.test.batch(torch.arange(PREVIEW_FACES))
+        rows = torch.stack([photos, redraw(networks, photos)])  # [2, K, 3, S, S]
+        return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
+
+    def measure(self, networks: nn.ModuleDict) -> dict[str, float]:
+        """PSNR [dB] and SSIM on held-out photos."""
+        photos = self.test.batch(torch.arange(min(len(self.test), 128)))
+        drawn = torch.cat([redraw(networks, part) for part in photos.split(32)]).clamp(-1, 1)
+        return {
+            "psnr": float(psnr(drawn, photos).mean()),
+            "ssim": float(ssim(drawn, photos).mean()),
+        }
+
+
+def redraw(
+    networks: nn.ModuleDict,
+    photos: Tensor,
+    *,
+    size: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Encode photos [N, 3, S, S] and draw them again at `size` px (None: the generator's own)."""
+    encoder, generator = networks["encoder"], networks["generator"]
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        w_plus = encoder(photos)
+    for stage in generator.synthesize(w_plus, dtype=dtype):
+        rgb = stage.rgb
+        if stage.size == size:
+            break
+    return rgb
+
+
+def psnr(actual: Tensor, target: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio [dB] per sample [N], pictures in [-1, 1]."""
+    return 10 * torch.log10(4 / (actual - target).square().mean(dim=(1, 2, 3)))

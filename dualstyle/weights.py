@@ -1,0 +1,127 @@
+"""Loaded weights: every file of a library is read once, when first needed, and then kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from dualstyle.checkpoints import (
+    Codes,
+    LoadedEncoder,
+    load_code_sampler,
+    load_codes,
+    load_encoder,
+    load_extrinsic,
+    load_sampler,
+    load_stylegan2,
+)
+from dualstyle.config import GeneratorConfig, Space
+from dualstyle.errors import CatalogueError, CheckpointError
+from dualstyle.models.dualstylegan import DualStyleGAN
+from dualstyle.models.sampler import CodeMLP, Sampler
+from dualstyle.models.stylegan2 import StyleGAN2
+from dualstyle.sources import Library
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class Weights:
+    """The networks and codes of a library's domains, on one device.
+
+    Files that domains share, the StyleGAN2 and the encoders, are in memory once. All methods may
+    be called from several threads.
+
+    Args:
+        library: Where the files come from.
+        device: Where networks live; codes stay on the CPU.
+    """
+
+    def __init__(self, library: Library, device: torch.device) -> None:
+        self.library = library
+        self.device = device
+        self._lock = threading.Lock()
+        self._loaded: dict[tuple[Callable[[Path], object], Path], object] = {}
+
+    def base_name(self, domain: str) -> str:
+        """Name the StyleGAN2 of a domain so that equal ones have equal names."""
+        files = self.library.files(domain)
+        return files.base.stem if files.base.stem != "base" else f"base-{files.base.parent.name}"
+
+    def codes(self, domain: str) -> Codes:
+        """The exemplars' extrinsic codes, checked against the generator."""
+        codes = self._keep(load_codes, self.library.files(domain).codes)
+        self.check_layers(codes.values, domain, "codes file")
+        return codes
+
+    def intrinsic(self, domain: str) -> StyleGAN2:
+        """The StyleGAN2 of a domain."""
+        return self._keep(load_stylegan2, self.library.files(domain).base)
+
+    def config(self, domain: str) -> GeneratorConfig:
+        """Sizes of a domain's generator."""
+        return self.intrinsic(domain).config
+
+    def encoder(self, domain: str, space: Space) -> LoadedEncoder:
+        """The encoder that writes codes of that space."""
+        return self._keep(load_encoder, self.library.encoder_path(domain, space))
+
+    def generator(self, domains: Sequence[str]) -> DualStyleGAN:
+        """Build a generator out of one domain, or of one's structure and another's colours."""
+        first, *others = (
+            self._keep(load_extrinsic, self.library.files(domain).extrinsic) for domain in domains
+        )
+        for other in others:
+            first = first.with_color_of(other)
+        return DualStyleGAN.of(self.intrinsic(domains[0]), first)
+
+    def sampler(self, domain: str) -> Sampler:
+        """The sampling network N of a domain.
+
+        Raises:
+            CatalogueError: It has none.
+        """
+        path = self.library.files(domain).sampler
+        if path is None:
+            raise CatalogueError(
+                f"{domain} has no sampling network, so no random styles; choose one of its "
+                f"{len(self.codes(domain).names)} exemplars."
+            )
+        return self._keep(load_sampler, path)
+
+    def face_sampler(self, domain: str) -> CodeMLP | None:
+        """The network that draws intrinsic codes; None where z itself is N(0, 1)."""
+        path = self.library.files(domain).intrinsic_sampler
+        return None if path is None else self._keep(load_code_sampler, path)
+
+    def check_layers(self, values: torch.Tensor, domain: str, what: str) -> None:
+        """Refuse codes [N, L, D] that the generator of a domain does not read.
+
+        Raises:
+            CheckpointError: The files of two different models lie together.
+        """
+        config = self.config(domain)
+        wanted = (config.num_layers, config.style_dim)
+        if values.shape[1:] != wanted:
+            raise CheckpointError(
+                f"The {what} of {domain} gives codes {list(values.shape[1:])}, but its generator "
+                f"reads {list(wanted)}; the files belong to different models."
+            )
+
+    def _keep(self, load: Callable[[Path], T], path: Path) -> T:
+        key = (load, path)
+        if key not in self._loaded:
+            with self._lock:
+                if key not in self._loaded:  # nobody else loaded it while we waited
+                    _log.info("loading %s", path)
+                    loaded = load(path)
+                    network = getattr(loaded, "network", loaded)
+                    if isinstance(network, torch.nn.Module):
+                        network.to(self.device)
+                    self._loaded[key] = loaded
+        return self._loaded[key]  # pyright: ignore[reportReturnType]  the key holds the loader
