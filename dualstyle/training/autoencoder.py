@@ -65,18 +65,11 @@ class AutoencoderStage:
         *,
         seed: int = 0,
     ) -> None:
-        with torch.random.fork_rng():  # the layers' own initialization draws from the global state
-            torch.manual_seed(seed)
-            generator, encoder = StyleGAN2(recipe.generator), PSPEncoder(recipe.encoder)
-        generator.mapping.requires_grad_(False)  # codes are w+
-        for name, parameter in generator.named_parameters():
-            if name.endswith("noise_weight"):  # noise only adds error to an autoencoder
-                parameter.requires_grad_(False)
         self.recipe, self.schedule = recipe, schedule
         self.train, self.test = train, test
-        self.networks = nn.ModuleDict({"encoder": encoder, "generator": generator}).train()
-        convs, rest = split_parameters(generator)
-        encoder_convs, encoder_rest = split_parameters(encoder)
+        self.networks = self.build(recipe, seed=seed).train()
+        convs, rest = split_parameters(self.networks["generator"])
+        encoder_convs, encoder_rest = split_parameters(self.networks["encoder"])
         groups = [
             {"params": rest, "lr": recipe.rate},
             {"params": encoder_rest, "lr": recipe.encoder_rate},
@@ -86,6 +79,18 @@ class AutoencoderStage:
             torch.optim.Adam(groups, betas=(0.9, 0.99)),
         ]
         self.weights = {s: face_weight(s) for s in recipe.generator.resolutions}
+
+    @staticmethod
+    def build(recipe: AutoencoderRecipe, *, seed: int = 0) -> nn.ModuleDict:
+        """Make the untrained networks; the mapping and the noise are not to be trained."""
+        with torch.random.fork_rng():  # the layers' own initialization draws from the global state
+            torch.manual_seed(seed)
+            generator, encoder = StyleGAN2(recipe.generator), PSPEncoder(recipe.encoder)
+        generator.mapping.requires_grad_(False)  # codes are w+
+        for name, parameter in generator.named_parameters():
+            if name.endswith("noise_weight"):  # noise only adds error to an autoencoder
+                parameter.requires_grad_(False)
+        return nn.ModuleDict({"encoder": encoder, "generator": generator})
 
     def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
         """Reconstruction loss of one batch, at half the resolution in the first steps."""

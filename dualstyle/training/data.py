@@ -37,8 +37,8 @@ class PictureSet:
         return self.pictures[indices].float() / 127.5 - 1
 
 
-def load_pictures(folder: Path, *, size: int) -> PictureSet:
-    """Read all JPEG and PNG files under a folder in the order of their names, at `size` px.
+def picture_paths(folder: Path) -> list[Path]:
+    """All JPEG and PNG files under a folder, in the order of their paths.
 
     Raises:
         ValueError: There are none.
@@ -46,6 +46,12 @@ def load_pictures(folder: Path, *, size: int) -> PictureSet:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
     if not paths:
         raise ValueError(f"no JPEG or PNG pictures under {folder}")
+    return paths
+
+
+def load_pictures(folder: Path, *, size: int) -> PictureSet:
+    """Read all pictures under a folder at `size` px, in the order of their paths."""
+    paths = picture_paths(folder)
     arrays = [np.asarray(open_untrusted(p).resize((size, size), reducing_gap=None)) for p in paths]
     names = tuple(p.relative_to(folder).as_posix() for p in paths)
     return PictureSet(names, torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous())
