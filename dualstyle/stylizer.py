@@ -147,15 +147,15 @@ class Stylizer:
     def random_face(self, domain: str, seed: int) -> IntrinsicCode:
         """Draw the code of a person who does not exist; the same seed gives the same person."""
         chance = torch.Generator().manual_seed(seed ^ FACE_SALT)
-        network, config = self._weights.face_sampler(domain), self._weights.config(domain)
-        if network is None:
+        config, sampler = self._weights.config(domain), self._weights.face_sampler(domain)
+        if sampler is None:
             z = torch.randn(1, 1, config.style_dim, generator=chance)
             return IntrinsicCode(z.repeat(1, config.num_layers, 1), "z", self.base_of(domain))
+        network, space = sampler
         noise = torch.randn(1, network.config.noise_dim, generator=chance)
         with torch.inference_mode():
             values = network(noise.to(self.device)).cpu()
         self._weights.check_layers(values, domain, "sampler of faces")
-        space = self.library.default_space(domain)  # it imitates what the encoder writes
         return IntrinsicCode(values.clone(), space, self.base_of(domain))
 
     # ---- exemplars, chance and pictures to extrinsic codes ----
@@ -398,16 +398,20 @@ class Stylizer:
         face: str = "best",
     ) -> Recipe:
         """Write down how a picture was drawn."""
-        revisions = [self.library.files(domain).revision for domain in extrinsic.domains]
         return Recipe(
             domain=extrinsic.domain,
-            revision="+".join(dict.fromkeys(revisions)),
+            revision=self.revision(extrinsic),
             style=extrinsic.origin,
             encoder=intrinsic.space,
             face=face,
             options=options,
             version=VERSION,
         )
+
+    def revision(self, extrinsic: ExtrinsicCode) -> str:
+        """Which weights draw a style, as `Recipe.revision`; two domains may have two."""
+        revisions = [self.library.files(domain).revision for domain in extrinsic.domains]
+        return "+".join(dict.fromkeys(revisions))
 
     def _to_w_plus(self, base: StyleGAN2, values: Tensor, space: Space) -> Tensor:
         """Bring a code [N, L, D] of any space to w+ [N, L, D]."""

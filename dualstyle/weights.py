@@ -19,6 +19,7 @@ from dualstyle.checkpoints import (
     load_extrinsic,
     load_sampler,
     load_stylegan2,
+    read_header,
 )
 from dualstyle.config import GeneratorConfig, Space
 from dualstyle.errors import CatalogueError, CheckpointError
@@ -49,9 +50,9 @@ class Weights:
         self._loaded: dict[tuple[Callable[[Path], object], Path], object] = {}
 
     def base_name(self, domain: str) -> str:
-        """Name the StyleGAN2 of a domain so that equal ones have equal names."""
-        files = self.library.files(domain)
-        return files.base.stem if files.base.stem != "base" else f"base-{files.base.parent.name}"
+        """Name the StyleGAN2 of a domain, by its content, so that equal ones have equal names."""
+        path = self.library.files(domain).base
+        return self._keep(read_header, path).base or str(path)
 
     def codes(self, domain: str) -> Codes:
         """The exemplars' extrinsic codes, checked against the generator."""
@@ -94,10 +95,13 @@ class Weights:
             )
         return self._keep(load_sampler, path)
 
-    def face_sampler(self, domain: str) -> CodeMLP | None:
-        """The network that draws intrinsic codes; None where z itself is N(0, 1)."""
+    def face_sampler(self, domain: str) -> tuple[CodeMLP, Space] | None:
+        """The network that draws intrinsic codes, and their space; None where z is drawn."""
         path = self.library.files(domain).intrinsic_sampler
-        return None if path is None else self._keep(load_code_sampler, path)
+        if path is None:
+            return None
+        space = self._keep(read_header, path).space or self.library.default_space(domain)
+        return self._keep(load_code_sampler, path), space
 
     def check_layers(self, values: torch.Tensor, domain: str, what: str) -> None:
         """Refuse codes [N, L, D] that the generator of a domain does not read.

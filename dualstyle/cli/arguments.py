@@ -43,7 +43,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar="FOLDER|REPO",
         help="where the weights are: a folder in the official layout, or a repository of the hub",
     )
-    common.add_argument("--verbose", action="store_true", help="show the log, and where errors rose")
+    common.add_argument(
+        "--verbose", action="store_true", help="show the log, and where errors rose"
+    )
     drawing = argparse.ArgumentParser(add_help=False)
     drawing.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"

@@ -1,0 +1,116 @@
+"""What the commands share: lines and bars on the terminal, the library, files of results."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from dualstyle.cli.arguments import UsageError
+from dualstyle.config import Recipe
+from dualstyle.errors import DualStyleError, ImageError
+from dualstyle.images import save_png
+from dualstyle.sources import Library, library_at_home
+from dualstyle.stylizer import Stylizer
+
+BAR = 24  # columns of a full bar
+MEGABYTE = 10**6
+
+
+class Console:
+    """Results go to stdout, everything else to stderr; a bar only where somebody looks."""
+
+    def __init__(self) -> None:
+        self._bar_is_shown = False
+
+    def say(self, line: str) -> None:
+        """Write a line of the result."""
+        self._wipe()
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    def note(self, line: str) -> None:
+        """Write a line beside the result."""
+        self._wipe()
+        sys.stderr.write(f"{line}\n")
+
+    def progress(self, done: int, total: int | None, label: str) -> None:
+        """Show how far it is; `total` is unknown where it is None."""
+        if not sys.stderr.isatty():
+            return
+        share = min(done / total, 1) if total else 0
+        bar = "#" * round(BAR * share)
+        room = max(shutil.get_terminal_size().columns - BAR - 12, 0) // 2  # wide letters take two
+        sys.stderr.write(f"\r\x1b[K[{bar:.<{BAR}}] {share:4.0%} {label[-room:] if room else ''}")
+        sys.stderr.flush()
+        self._bar_is_shown = True
+
+    def failures(self, failed: Iterable[tuple[str, DualStyleError]], total: int) -> None:
+        """List what went wrong while other things went well."""
+        failed = list(failed)
+        self.note(f"{len(failed)} of {total} failed:")
+        for name, error in failed:
+            self.note(f"  {name}: {' '.join(str(error).split())}")
+
+    def _wipe(self) -> None:
+        if self._bar_is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+            self._bar_is_shown = False
+
+
+def open_library(args: argparse.Namespace, console: Console) -> Library:
+    """Find the weights where the command says, or where they usually are."""
+    return library_at_home(source=args.source, progress=console.progress)
+
+
+def open_stylizer(args: argparse.Namespace, console: Console) -> Stylizer:
+    """Make the stylizer on the wanted device; on "auto" that is CUDA where there is one.
+
+    Raises:
+        UsageError: CUDA is wanted and not there.
+    """
+    has_cuda = torch.cuda.is_available()
+    if args.device == "cuda" and not has_cuda:
+        raise UsageError("There is no CUDA device that PyTorch could use; leave --device away.")
+    device = "cuda" if has_cuda and args.device != "cpu" else "cpu"
+    return Stylizer(open_library(args, console), device=device)
+
+
+def check_file(path: Path, option: str) -> None:
+    """Refuse a file of results that cannot become a PNG.
+
+    Raises:
+        UsageError: It is a folder, or has another suffix.
+    """
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise UsageError(f"{option} must name a .png file, got {path}.")
+
+
+def save(picture: Image.Image, path: Path, recipe: Recipe | None = None) -> None:
+    """Write a PNG, whole or not at all, making its folder first.
+
+    Raises:
+        ImageError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{path.parent} cannot be made ({error.strerror}).") from error
+    save_png(picture, path, recipe=recipe)
+
+
+def megabytes(size: int | None) -> str:
+    """Write a size for people."""
+    return "size unknown" if size is None else f"{size / MEGABYTE:.1f} MB"
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file, existing or not."""
+    return os.path.realpath(one) == os.path.realpath(other)
