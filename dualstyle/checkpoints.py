@@ -18,11 +18,10 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -38,12 +37,21 @@ from dualstyle.models.stylegan2 import StyleGAN2
 
 FORMAT = "dualstyle-1"
 CODES = "codes"
+KINDS: dict[type[nn.Module], str] = {
+    StyleGAN2: "stylegan2",
+    ExtrinsicPath: "extrinsic",
+    PSPEncoder: "encoder",
+    Sampler: "sampler",
+    CodeMLP: "code-sampler",
+}
 HASH_DIGITS = 16  # of a StyleGAN2's hash, in its file name
 
 _CODES_DIMS = 3  # [K, L, D]
 _SPACES = ("z+", "w+")
 
 Network = TypeVar("Network", bound=nn.Module)
+T = TypeVar("T")
+Ours = StyleGAN2 | ExtrinsicPath | PSPEncoder | Sampler | CodeMLP
 Metadata = Mapping[str, str]
 
 
@@ -69,7 +77,7 @@ class Header:
     @property
     def source(self) -> dict[str, Any]:
         """Of which official file this is the conversion; empty for weights of our own."""
-        return _parsed(self.path, self.metadata.get("source", "{}"))
+        return _parsed(self.path, self.metadata.get("source", "{}"), dict)
 
 
 @dataclass(frozen=True)
@@ -98,23 +106,22 @@ def read_header(path: Path) -> Header:
     Raises:
         CheckpointError: It is not there, damaged, or not ours.
     """
-    with _opened(path) as (header, _):
-        return header
+    return _open(path)[0]
 
 
 def load_stylegan2(path: Path) -> StyleGAN2:
     """Load the intrinsic path that several domains share."""
-    return _load(path, "stylegan2", _of_generator(StyleGAN2))[0]
+    return _load(path, StyleGAN2, _of_generator(StyleGAN2))[0]
 
 
 def load_extrinsic(path: Path) -> ExtrinsicPath:
     """Load what one domain adds to the StyleGAN2."""
-    return _load(path, "extrinsic", _of_generator(ExtrinsicPath))[0]
+    return _load(path, ExtrinsicPath, _of_generator(ExtrinsicPath))[0]
 
 
 def load_encoder(path: Path) -> LoadedEncoder:
     """Load an encoder and the space of its codes."""
-    network, header = _load(path, "encoder", lambda sizes: PSPEncoder(EncoderConfig(**sizes)))
+    network, header = _load(path, PSPEncoder, lambda sizes: PSPEncoder(EncoderConfig(**sizes)))
     return LoadedEncoder(network, _space(header))
 
 
@@ -124,27 +131,27 @@ def load_sampler(path: Path) -> Sampler:
     def build(sizes: dict[str, Any]) -> Sampler:
         return Sampler(*(SamplerConfig(**sizes[half]) for half in ("structure", "color")))
 
-    return _load(path, "sampler", build)[0]
+    return _load(path, Sampler, build)[0]
 
 
 def load_code_sampler(path: Path) -> CodeMLP:
     """Load a network that draws intrinsic codes, in the space that its header names."""
-    network, header = _load(path, "code-sampler", lambda sizes: CodeMLP(SamplerConfig(**sizes)))
+    network, header = _load(path, CodeMLP, lambda sizes: CodeMLP(SamplerConfig(**sizes)))
     _space(header)
     return network
 
 
 def load_codes(path: Path) -> Codes:
     """Load the extrinsic codes of a domain's exemplars."""
-    with _opened(path, CODES) as (header, tensors):
-        values = tensors.get(CODES)
-        names = _parsed(path, header.metadata.get("names", "[]"), list)
-        if values is None or values.dim() != _CODES_DIMS or len(names) != len(values):
-            raise CheckpointError(
-                f"{path}: {len(names)} names stand beside codes "
-                f"{None if values is None else list(values.shape)}; get the file again."
-            )
-        return Codes(tuple(map(str, names)), values.float(), _space(header))
+    header, tensors = _open(path, CODES)
+    names = _parsed(path, header.metadata.get("names", "[]"), list)
+    values = tensors.get(CODES, torch.empty(0))
+    if values.dim() != _CODES_DIMS or len(names) != len(values):
+        raise CheckpointError(
+            f"{path}: {len(names)} names stand beside codes {list(values.shape)}; "
+            "get the file again."
+        )
+    return Codes(tuple(map(str, names)), values.float(), _space(header))
 
 
 def _of_generator(kind: type[Network]) -> Callable[[dict[str, Any]], Network]:
@@ -158,59 +165,59 @@ def on_meta(build: Callable[..., Network], *sizes: Any) -> Network:
 
 
 def _load(
-    path: Path, kind: str, build: Callable[[dict[str, Any]], Network]
+    path: Path, kind: type[Network], build: Callable[[dict[str, Any]], Network]
 ) -> tuple[Network, Header]:
     """Build a network without memory and hand it the mapped tensors; errors as `read_header`."""
-    with _opened(path, kind) as (header, tensors):
-        sizes = _parsed(path, header.metadata.get("config", ""))
-        try:
-            network = on_meta(build, sizes)
-        except (TypeError, ValueError, KeyError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{path} names sizes that no network here can have ({error}); get the file again."
-            ) from error
-        if trouble := difference(network, tensors):
-            raise CheckpointError(
-                f"{path} is not the {kind} that it says it is: {trouble}. Get the file again."
-            )
-        state = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
-        network.load_state_dict(state, assign=True)
+    header, tensors = _open(path, KINDS[kind])
+    sizes = _parsed(path, header.metadata.get("config", ""), dict)
+    try:
+        network = on_meta(build, sizes)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} names sizes that no network here can have ({error}); get the file again."
+        ) from error
+    if trouble := difference(network, tensors):
+        raise CheckpointError(
+            f"{path} is not the {header.network!r} that it says it is: {trouble}. "
+            "Get the file again."
+        )
+    state = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
+    network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False), header
 
 
-@contextmanager
-def _opened(path: Path, kind: str | None = None) -> Iterator[tuple[Header, Mapping[str, Tensor]]]:
-    """Open one of our files: its header and, if a kind is wanted, its tensors, not yet read."""
+def _open(path: Path, kind: str | None = None) -> tuple[Header, dict[str, Tensor]]:
+    """Open one of our files: its header and, if a kind is wanted, its tensors, mapped, not read."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            names = file.keys() if kind is not None else ()
             header = Header(path, metadata.get("network", ""), metadata)
-            if metadata.get("format") != FORMAT:
-                found = repr(metadata["format"]) if "format" in metadata else "no format of ours"
-                raise CheckpointError(
-                    f"{path} is of {found}, and this version reads {FORMAT!r}; convert it again "
-                    "from the official file."
-                )
-            if kind not in (None, header.network):
-                raise CheckpointError(
-                    f"{path} is not {_article(kind)}: it seems to be "
-                    f"{_article(header.network)}, and its first tensor is "
-                    f"{next(iter(names), 'not there')}. Put the right file in its place."
-                )
-            tensors = {name: file.get_tensor(name) for name in names}
+            names = list(file.keys())
+            _check(header, kind, names)
+            return header, {name: file.get_tensor(name) for name in names if kind is not None}
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is not there; check the folder.") from error
     except (OSError, SafetensorError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise CheckpointError(f"{path} is not there; check the folder.") from error
         raise CheckpointError(
             f"{path} is no safetensors file, or it is damaged ({error}); get it again, or delete "
             "it if it lies in a cache."
         ) from error
-    yield header, tensors
 
 
-def _article(kind: str) -> str:
-    return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind or 'file'} file"
+def _check(header: Header, kind: str | None, names: Sequence[str]) -> None:
+    """Refuse a file of another format, or of another kind than the wanted one."""
+    if (found := header.metadata.get("format")) != FORMAT:
+        first = names[0] if names else "not there"
+        raise CheckpointError(
+            f"{header.path} is not of the format {FORMAT!r} but of {found or 'an unknown one'} "
+            f"(its first tensor is {first}); convert it again from the official file."
+        )
+    if kind not in (None, header.network):
+        first = names[0] if names else "not there"
+        raise CheckpointError(
+            f"{header.path} should hold {kind!r} but its first tensor is {first}; it seems to be "
+            f"a file of {header.network!r}. Put the right file in its place."
+        )
 
 
 def _space(header: Header) -> Space:
@@ -221,7 +228,7 @@ def _space(header: Header) -> Space:
     return header.space
 
 
-def _parsed(path: Path, text: str, kind: type[T] = dict) -> T:
+def _parsed(path: Path, text: str, kind: type[T]) -> T:
     """JSON out of a header."""
     try:
         value = json.loads(text)
@@ -250,7 +257,12 @@ def difference(
         elif state[name].shape != tensor.shape:
             shapes = f"{list(state[name].shape)} and should be {list(tensor.shape)}"
             wrong.append(f"tensor {called.get(name, name)} is {shapes}")
-    wrong += [f"tensor {called.get(name, name)} is not known" for name in state.keys() - wanted]
+        elif state[name].is_floating_point() != tensor.is_floating_point():
+            kinds = f"{state[name].dtype} and should be {tensor.dtype}"
+            wrong.append(f"tensor {called.get(name, name)} is {kinds}")
+    wrong += [
+        f"tensor {called.get(name, name)} is not known" for name in state if name not in wanted
+    ]
     if not wrong:
         return None
     return f"{wrong[0]} (the first of {len(wrong)} that are wrong; {len(wanted)} are wanted)"
@@ -274,7 +286,7 @@ def content_hash(state: Mapping[str, Tensor]) -> str:
 
 
 def save_network(
-    network: StyleGAN2 | ExtrinsicPath | PSPEncoder | Sampler | CodeMLP,
+    network: Ours,
     path: Path,
     *,
     dtype: torch.dtype = torch.float32,
@@ -303,30 +315,15 @@ def save_network(
         raise ValueError(f"say in which space it writes codes, {' or '.join(_SPACES)}")
     state = {name: _cast(name, tensor, dtype) for name, tensor in network.state_dict().items()}
     digest = content_hash(state)
-    facts = dict(extra or {})
-    if isinstance(network, Sampler):
-        kind, facts["config"] = (
-            "sampler",
-            _sampler_json(network.structure.config, network.color.config),
-        )
-    else:
-        kind, facts["config"] = _KIND[type(network)], _config_json(network.config)
+    facts = {"config": _sizes_json(network)} | dict(extra or {})
     if isinstance(network, StyleGAN2):
         facts["hash"] = digest
     if space is not None:
         facts["space"] = space
     if base is not None:
         facts["base"] = base
-    _write(path, state, kind, facts)
+    _write(path, state, KINDS[type(network)], facts)
     return digest
-
-
-_KIND = {
-    StyleGAN2: "stylegan2",
-    ExtrinsicPath: "extrinsic",
-    PSPEncoder: "encoder",
-    CodeMLP: "code-sampler",
-}
 
 
 def save_codes(
@@ -348,15 +345,19 @@ def _cast(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     tensor = tensor.detach().cpu()
     if not tensor.is_floating_point():
         return tensor
-    tensor = tensor.to(dtype)
-    if not tensor.isfinite().all():
+    changed = tensor.to(dtype)
+    if tensor.dtype != dtype and not changed.isfinite().all():
         raise ValueError(f"{name} has numbers that are not finite in {dtype}")
-    return tensor
+    return changed
 
 
-def _write(path: Path, state: Mapping[str, Tensor], network: str, facts: Metadata) -> None:
-    """Write a file that appears whole: two processes may write it at once, the later one wins."""
-    metadata = {"format": FORMAT, "network": network, **facts}
+def _write(path: Path, state: Mapping[str, Tensor], kind: str, facts: Metadata) -> None:
+    """Write a file that appears whole: two processes may write it at once, the later one wins.
+
+    Raises:
+        CheckpointError: The disk refuses.
+    """
+    metadata = {"format": FORMAT, "network": kind, **facts}
     fresh = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -374,9 +375,9 @@ def _write(path: Path, state: Mapping[str, Tensor], network: str, facts: Metadat
         fresh.unlink(missing_ok=True)
 
 
-def _config_json(config: GeneratorConfig | EncoderConfig | SamplerConfig) -> str:
-    return json.dumps(asdict(config))
-
-
-def _sampler_json(structure: SamplerConfig, color: SamplerConfig) -> str:
-    return json.dumps({"structure": asdict(structure), "color": asdict(color)})
+def _sizes_json(network: Ours) -> str:
+    """Sizes of a network, which may be on the meta device, as they stand in the header."""
+    if isinstance(network, Sampler):
+        halves = {"structure": network.structure, "color": network.color}
+        return json.dumps({name: asdict(half.config) for name, half in halves.items()})
+    return json.dumps(asdict(network.config))

@@ -32,7 +32,7 @@ IDENTITY_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 CERTAIN_SCORE = 1.0  # above it a higher detector score says nothing more about a face
 WEAK_SCORE = 0.3  # a best face below it may be an accident, so the ladder is tried too
 SMALL_FACE = 0.15  # of the long side: where there is one small face there may be smaller ones
-LEVEL = 10  # [degrees] of roll up to which the landmark predictor is trusted at the first try
+LEVEL = 15  # [degrees] of roll up to which the landmark predictor is trusted at the first try
 LANDMARK_FACE = 256  # [px] a face is reduced towards this width before its landmarks are sought
 
 # The FFHQ crop. Shares are of the quad's side; the official figures are kept in both modes.

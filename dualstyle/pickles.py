@@ -140,14 +140,15 @@ def _code(path: Path, name: object, array: object) -> Tensor:
     """Check one entry and drop its leading 1."""
     if not isinstance(name, str) or not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise CheckpointError(f"{path}: entry {name!r} is no code of numbers; get the file again.")
-    if array.ndim == _CODE_DIMS + 1 and len(array) == 1:
-        array = array[0]
-    if array.ndim != _CODE_DIMS or not np.isfinite(array).all():
+    code = torch.from_numpy(array.astype(np.float32))
+    if code.dim() == _CODE_DIMS + 1 and len(code) == 1:
+        code = code[0]
+    if code.dim() != _CODE_DIMS or not code.isfinite().all():
         raise CheckpointError(
             f"{path}: the code of {name!r} is no finite array of layers x numbers "
             f"(its shape is {list(array.shape)}); get the file again."
         )
-    return torch.from_numpy(array.astype(np.float32))
+    return code
 
 
 def _cannot_open(path: Path, error: OSError) -> CheckpointError:

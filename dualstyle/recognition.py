@@ -20,13 +20,17 @@ from dualstyle.config import (
 OFFICIAL_SIZE = 1024  # [px] drawn by the published generators, and assumed where a file is silent
 BODY_REDUCTION = 16  # the coarsest map of the encoder is this many times smaller than its input
 
+DUAL_GENERATOR = "a DualStyleGAN generator (generator.pt)"
+ENCODER = "a pSp encoder (encoder.pt or encoder_wplus.pt)"
+SAMPLING_NETWORK = "a sampling network (sampler.pt)"
+
 _BY_TOP = (  # keys at the top of the file -> what it is
-    ({"state_dict", "opts"}, "a pSp encoder (encoder.pt or encoder_wplus.pt)"),
-    ({"color", "structure"}, "a sampling network (sampler.pt)"),
+    ({"state_dict", "opts"}, ENCODER),
+    ({"color", "structure"}, SAMPLING_NETWORK),
 )
 _BY_NAME = (  # beginning of a tensor's name -> what has it; the more special ones first
     ("fusion_", "a generator of VToonify"),
-    ("res.", "a DualStyleGAN generator (generator.pt)"),
+    ("res.", DUAL_GENERATOR),
     ("block_", "a generator of AnimeGANv2"),
     ("output_layer.", "an ArcFace face recogniser (IR-SE50)"),
     ("latlayer", "an encoder without its options"),
@@ -60,7 +64,9 @@ def first_tensor(content: Mapping[str, Any]) -> str:
     return ""
 
 
-def generator_config(base: Mapping[str, Tensor], extrinsic: Mapping[str, Tensor]) -> GeneratorConfig:
+def generator_config(
+    base: Mapping[str, Tensor], extrinsic: Mapping[str, Tensor]
+) -> GeneratorConfig:
     """Sizes of a StyleGAN2 and of the extrinsic path around it, from our names.
 
     Returns:
@@ -101,7 +107,9 @@ def encoder_config(encoder: Mapping[str, Tensor], output_size: int | None) -> En
             num_layers=num_layers,
             style_dim=head.shape[0],
             stem_channels=encoder["stem.0.weight"].shape[0],
-            widths=tuple(encoder[f"stages.{i}.0.residual.3.weight"].shape[0] for i in range(stages)),
+            widths=tuple(
+                encoder[f"stages.{i}.0.residual.3.weight"].shape[0] for i in range(stages)
+            ),
             head_channels=head.shape[1],
         )
     except (KeyError, IndexError, ValueError):
@@ -134,4 +142,6 @@ def sampler_configs(state: Mapping[str, Tensor]) -> tuple[SamplerConfig, Sampler
 
 def _count(names: Iterable[str], pattern: str) -> int:
     """One more than the highest number that the pattern finds; 0 if it finds none."""
-    return max((int(found[1]) + 1 for name in names if (found := re.match(pattern, name))), default=0)
+    return max(
+        (int(found[1]) + 1 for name in names if (found := re.match(pattern, name))), default=0
+    )

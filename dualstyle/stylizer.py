@@ -96,6 +96,11 @@ class Stylizer:
         """Good options for a domain, as its file says."""
         return self.library.catalogue[domain].options
 
+    def default_style(self, domain: str) -> int:
+        """Number of the exemplar to begin with."""
+        wanted = self.library.catalogue[domain].default_style
+        return wanted if wanted < len(self.styles(domain)) else 0  # a folder may hold fewer
+
     def image_size(self, domain: str) -> int:
         """Side of the pictures a domain's model draws [px]."""
         return self._weights.config(domain).image_size
@@ -173,7 +178,7 @@ class Stylizer:
             CatalogueError: There is no such style.
         """
         if style is None:
-            style = self.library.catalogue[domain].default_style
+            style = self.default_style(domain)
         if isinstance(style, int):
             return self.exemplar(domain, style)
         if style == RANDOM:

@@ -8,7 +8,7 @@ the intrinsic code in the layers above.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -49,8 +49,8 @@ class ModRes(nn.Module):
         self.convs = nn.ModuleList(EqualConv2d(channels, channels, 3) for _ in range(2))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(channels)) for _ in range(2))
         with torch.no_grad():
-            for conv in self.convs:
-                conv.weight.mul_(SMALL_INIT)
+            for weight in self.convs.parameters():
+                weight.mul_(SMALL_INIT)
 
     def forward(self, x: Tensor, code: Tensor, strength: Tensor) -> Tensor:
         """Return x + strength * residual(x, code); x [N, C, H, W], code [N, D], strength [N]."""
@@ -81,7 +81,9 @@ class ExtrinsicPath(nn.Module):
         )  # T_c
         with torch.no_grad():
             for transform in self.color_transforms:
-                transform.weight.mul_(SMALL_INIT).add_(torch.eye(dim) * dim**0.5)
+                cast("EqualLinear", transform).weight.mul_(SMALL_INIT).add_(
+                    torch.eye(dim) * dim**0.5
+                )
 
     def mix_colors(
         self, w_plus: Tensor, extrinsic: Tensor, strengths: Tensor, fuse_index: int

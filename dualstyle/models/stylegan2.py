@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -190,12 +190,12 @@ class StyleGAN2(nn.Module):
         rgb = None
         for k, size in enumerate(self.config.resolutions):
             for layer in (2 * k - 1, 2 * k) if k else (0,):
-                conv = self.convs[layer]
+                conv = cast("StyledConv", self.convs[layer])
                 draw = conv.reference if reference else conv
                 x = draw(x, w_plus[:, layer], maps[layer])
                 if residual is not None:
                     x = residual(layer, x)
-            to_rgb = self.to_rgbs[k]
+            to_rgb = cast("ToRGB", self.to_rgbs[k])
             rgb = (to_rgb.reference if reference else to_rgb)(x, w_plus[:, 2 * k + 1], rgb)
             yield Stage(size, x, rgb)
 

@@ -7,6 +7,7 @@ with a few thousand photos a joint autoencoder reaches likeness in an hour of tw
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
@@ -127,14 +128,17 @@ def redraw(
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """Encode photos [N, 3, S, S] and draw them again at `size` px (None: the generator's own)."""
-    encoder, generator = networks["encoder"], networks["generator"]
+    encoder, generator = cast("PSPEncoder", networks["encoder"]), generator_of(networks)
+    size = generator.config.image_size if size is None else size
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         w_plus = encoder(photos)
-    for stage in generator.synthesize(w_plus, dtype=dtype):
-        rgb = stage.rgb
-        if stage.size == size:
-            break
-    return rgb
+    stages = generator.synthesize(w_plus, dtype=dtype)
+    return next(stage.rgb for stage in stages if stage.size == size)
+
+
+def generator_of(networks: nn.ModuleDict) -> StyleGAN2:
+    """The generator of an autoencoder."""
+    return cast("StyleGAN2", networks["generator"])
 
 
 def psnr(actual: Tensor, target: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dualstyle.training.comic import ComicTeacher
-from dualstyle.training.data import PictureSet, load_pictures
+from dualstyle.training.data import PictureSet, load_pictures, picture_paths
 from dualstyle.training.extrinsic import EncodedPictures, Teacher, encode_pictures
 from dualstyle.training.looks import COMIC_LOOKS
 from dualstyle.training.prepare import SIZE, analysed, names_of
@@ -49,6 +49,14 @@ def open_domain(
     return DomainSet(
         names_of(pictures.names), encode_pictures(encoder, pictures), teacher_for, True
     )
+
+
+def exemplar_names(name: str, data: Path) -> list[str]:
+    """What the exemplars of a domain are called, in the order of their codes."""
+    if name == "comic":
+        return [look.name for look in COMIC_LOOKS]
+    folder = data / "styles" / name
+    return names_of([p.relative_to(folder).as_posix() for p in picture_paths(folder)])
 
 
 def _cartoon(pictures: PictureSet, kept: Path) -> Callable[[PhotoRegions], Teacher]:

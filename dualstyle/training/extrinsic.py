@@ -10,18 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from dualstyle.config import NUM_STRENGTHS
 from dualstyle.models.dualstylegan import SMALL_INIT, DualStyleGAN, ExtrinsicPath
+from dualstyle.models.stylegan2 import StyleGAN2
 from dualstyle.training.autoencoder import psnr
 from dualstyle.training.data import PictureSet
 from dualstyle.training.loop import Schedule
 from dualstyle.training.losses import face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
-FULL_STRENGTH = torch.ones(18)
+FULL_STRENGTH = torch.ones(NUM_STRENGTHS)
+SECOND_INIT = 0.1  # of a block's second convolution: it starts as a gentle change
 
 Teacher = Callable[[Tensor, Tensor, Tensor], Tensor]
 """teacher(photos [N, 3, S, S], rows of the photos [N], rows of the exemplars [N]) -> targets."""
@@ -52,10 +56,6 @@ class CodeTable(nn.Module):
         base = self.get_buffer("encoded")[rows]
         return base + refined[:, None, None] * self.refinement[rows]
 
-    def final(self) -> Tensor:
-        """All refined codes [K, L, D]."""
-        return (self.get_buffer("encoded") + self.refinement).detach()
-
 
 @dataclass(frozen=True)
 class EncodedPictures:
@@ -79,7 +79,7 @@ class ExtrinsicStage:
     def __init__(
         self,
         recipe: ExtrinsicRecipe,
-        generator: nn.Module,
+        generator: StyleGAN2,
         photos: EncodedPictures,
         test_photos: EncodedPictures,
         exemplars: EncodedPictures,
@@ -94,24 +94,26 @@ class ExtrinsicStage:
             torch.manual_seed(seed)
             path = ExtrinsicPath(generator.config)
         with torch.no_grad():  # there is no pre-trained path to protect: start at useful sizes
-            for block in path.residuals:
-                block.convs[0].weight.div_(SMALL_INIT)
-                block.convs[1].weight.mul_(0.1 / SMALL_INIT)
+            for name, weight in path.residuals.named_parameters():
+                if name.endswith("convs.0.weight"):
+                    weight.div_(SMALL_INIT)
+                elif name.endswith("convs.1.weight"):
+                    weight.mul_(SECOND_INIT / SMALL_INIT)
         path.structure_mapping.requires_grad_(False)  # T_s is shared and frozen after stage 2
         self.recipe, self.schedule = recipe, schedule
         self.generator = generator.eval().requires_grad_(False)
         self.photos, self.test_photos, self.exemplars = photos, test_photos, exemplars
         self.teacher, self.test_teacher = teacher, test_teacher
         self.self_portraits = recipe.exemplars_per_batch if self_portraits else 0
-        self.networks = nn.ModuleDict({"path": path, "codes": CodeTable(exemplars.w_plus)})
+        self.path, self.codes = path, CodeTable(exemplars.w_plus)
+        self.networks = nn.ModuleDict({"path": path, "codes": self.codes})
         convs, rest = split_parameters(path)
-        refinement = self.networks["codes"].refinement
         self.optimizers = [
             Muon(convs, lr=recipe.conv_rate),
             torch.optim.Adam(
                 [
                     {"params": rest, "lr": recipe.rate},
-                    {"params": [refinement], "lr": recipe.code_rate},
+                    {"params": [self.codes.refinement], "lr": recipe.code_rate},
                 ],
                 betas=(0.9, 0.99),
             ),
@@ -132,8 +134,8 @@ class ExtrinsicStage:
         with torch.no_grad():
             drawn = self.teacher(self.photos.pictures.batch(rows), rows, styles[:batch])
             target = torch.cat([drawn, self.exemplars.pictures.batch(own)])
-        extrinsic = self.networks["codes"](styles, refined.float())
-        rgb = self.draw(self.networks["path"], intrinsic, extrinsic, dtype=torch.bfloat16)
+        extrinsic = self.codes(styles, refined.float())
+        rgb = self.draw(self.path, intrinsic, extrinsic, dtype=torch.bfloat16)
         return {"total": reconstruction(rgb, target, self.weight)}
 
     def draw(
@@ -145,7 +147,7 @@ class ExtrinsicStage:
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
         """Render codes [N, L, D] at full strength as [N, 3, S, S]."""
-        dual = DualStyleGAN.of(self.generator, path)  # pyright: ignore[reportArgumentType]
+        dual = DualStyleGAN.of(self.generator, path)
         *_, last = dual.synthesize(intrinsic, extrinsic, FULL_STRENGTH, dtype=dtype)
         return last.rgb
 
@@ -166,7 +168,8 @@ class ExtrinsicStage:
 
     def _test_drawings(self, networks: nn.ModuleDict, photos: Tensor, styles: Tensor) -> Tensor:
         codes = networks["codes"](styles, torch.ones(len(styles)))
-        return self.draw(networks["path"], self.test_photos.w_plus[photos], codes)
+        path = cast("ExtrinsicPath", networks["path"])
+        return self.draw(path, self.test_photos.w_plus[photos], codes)
 
     def measure(self, networks: nn.ModuleDict) -> dict[str, float]:
         """PSNR [dB] and SSIM against the teacher's drawings of held-out photos."""

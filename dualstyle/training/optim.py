@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -44,9 +44,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Update all weights from their gradients; equal shapes are orthogonalized together."""
-        loss = None if closure is None else closure()
+        del closure  # part of the interface; nobody here re-evaluates the loss
         for group in self.param_groups:
             by_shape = defaultdict(list)
             for weight in group["params"]:
@@ -54,17 +54,16 @@ class Muon(torch.optim.Optimizer):
                     by_shape[weight.shape].append(weight)
             for weights in by_shape.values():
                 self._update(weights, group["lr"], group["momentum"])
-        return loss
 
     def _update(self, weights: list[Tensor], lr: float, momentum: float) -> None:
         directions = []
         for weight in weights:
-            state: dict[str, Any] = self.state[weight]
+            gradient, state = cast("Tensor", weight.grad), self.state[weight]
             if not state:
                 state["mean"] = torch.zeros_like(weight)
                 state["rms"] = weight.square().mean().sqrt().clone()
-            state["mean"].lerp_(weight.grad, 1 - momentum)
-            nesterov = weight.grad.lerp(state["mean"], momentum)
+            state["mean"].lerp_(gradient, 1 - momentum)
+            nesterov = gradient.lerp(state["mean"], momentum)
             directions.append(nesterov.flatten(1))  # [out, in*k*k]
         stack = torch.stack(directions)
         tall = stack.shape[1] > stack.shape[2]

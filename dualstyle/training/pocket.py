@@ -4,7 +4,7 @@
     domain NAME         extrinsic path and codes of "cartoon", "engraving" or "comic"
     samplers            N of every finished domain, and the sampler of intrinsic codes
     export FOLDER       the files of the bundled model, in the converted layout
-    evaluate            figures on people who were not trained on
+    evaluate FOLDER     its figures on people who were not trained on
 
 Every stage resumes what the run's folder holds, so it can be stopped at any moment.
 """
@@ -13,17 +13,26 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from dualstyle.checkpoints import load_encoder, load_stylegan2
 from dualstyle.config import NUM_STRUCTURE_LAYERS, SamplerConfig
 from dualstyle.faces import DlibFaceFinder
 from dualstyle.models.dualstylegan import ExtrinsicPath
 from dualstyle.models.sampler import CodeMLP, Sampler
-from dualstyle.training.autoencoder import AutoencoderRecipe, AutoencoderStage
-from dualstyle.training.domains import open_domain
+from dualstyle.training.autoencoder import (
+    AutoencoderRecipe,
+    AutoencoderStage,
+    generator_of,
+    redraw,
+)
+from dualstyle.training.domains import exemplar_names, open_domain
+from dualstyle.training.evaluate import likeness
+from dualstyle.training.export import FinishedDomain, export
 from dualstyle.training.extrinsic import ExtrinsicRecipe, ExtrinsicStage, encode_pictures
 from dualstyle.training.loop import STATE_FILE, Run, Schedule
 from dualstyle.training.prepare import landmarks, photo_regions, split_faces
@@ -32,6 +41,7 @@ from dualstyle.training.sampling import SamplingRecipe, fit_sampler
 logger = logging.getLogger(__name__)
 
 DOMAINS = ("cartoon", "engraving", "comic")
+SAMPLER_FILE = "sampler.pt"
 
 
 def train_autoencoder(data: Path, run: Path, steps: int) -> None:
@@ -64,7 +74,7 @@ def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
     logger.info("%s: %d exemplars", name, len(domain.names))
     stage = ExtrinsicStage(
         ExtrinsicRecipe(),
-        networks["generator"],
+        generator_of(networks),
         encode_pictures(encoder, train),
         encode_pictures(encoder, test),
         domain.exemplars,
@@ -76,7 +86,7 @@ def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
     Run(stage, run / name).train()
 
 
-def finished_domain(name: str, run: Path) -> tuple[ExtrinsicPath, torch.Tensor]:
+def trained_path(name: str, run: Path) -> tuple[ExtrinsicPath, Tensor]:
     """A trained path and its final codes [K, L, D]."""
     state = torch.load(run / name / STATE_FILE, weights_only=True)["average"]
     path = ExtrinsicPath(AutoencoderRecipe().generator)
@@ -87,28 +97,69 @@ def finished_domain(name: str, run: Path) -> tuple[ExtrinsicPath, torch.Tensor]:
 
 
 def train_samplers(data: Path, run: Path) -> None:
-    """Fit N for every finished domain, and one for intrinsic codes; a few minutes."""
+    """Fit N for every trained domain, and a sampler of intrinsic codes; a few minutes."""
     config = AutoencoderRecipe().generator
     generator = torch.Generator().manual_seed(0)
     recipe = SamplingRecipe()
-    for name in DOMAINS:
-        if not (run / name / STATE_FILE).exists():
-            continue
-        _, codes = finished_domain(name, run)
-        halves = (NUM_STRUCTURE_LAYERS, config.num_layers - NUM_STRUCTURE_LAYERS)
-        configs = [SamplerConfig(num_layers=n, style_dim=config.style_dim) for n in halves]
-        network = Sampler(*configs)
-        for mlp, part in zip(
-            (network.structure, network.color), codes.split(halves, 1), strict=True
-        ):
+    for name in trained_domains(run):
+        _, codes = trained_path(name, run)
+        network = new_sampler()
+        parts = codes.split((NUM_STRUCTURE_LAYERS, config.num_color_layers), dim=1)
+        for mlp, part in zip((network.structure, network.color), parts, strict=True):
             error = fit_sampler(mlp, part, recipe, generator)
             logger.info("%s: match error %.2f", name, error)
-        torch.save(network.state_dict(), run / name / "sampler.pt")
+        torch.save(network.state_dict(), run / name / SAMPLER_FILE)
     train, _, _ = split_faces(data, run, DlibFaceFinder())
     codes = encode_pictures(averaged_autoencoder(run)["encoder"], train).w_plus
-    network = CodeMLP(SamplerConfig(num_layers=config.num_layers, style_dim=config.style_dim))
+    network = new_face_sampler()
     logger.info("intrinsic codes: match error %.2f", fit_sampler(network, codes, recipe, generator))
-    torch.save(network.state_dict(), run / "intrinsic_sampler.pt")
+    torch.save(network.state_dict(), run / SAMPLER_FILE)
+
+
+def trained_domains(run: Path) -> list[str]:
+    """Names of the domains whose training has left a state."""
+    return [name for name in DOMAINS if (run / name / STATE_FILE).exists()]
+
+
+def new_sampler() -> Sampler:
+    """An untrained N of the bundled model's sizes."""
+    config = AutoencoderRecipe().generator
+    sizes = (NUM_STRUCTURE_LAYERS, config.num_color_layers)
+    return Sampler(*(SamplerConfig(num_layers=n, style_dim=config.style_dim) for n in sizes))
+
+
+def new_face_sampler() -> CodeMLP:
+    """An untrained sampler of intrinsic codes."""
+    config = AutoencoderRecipe().generator
+    return CodeMLP(SamplerConfig(num_layers=config.num_layers, style_dim=config.style_dim))
+
+
+def export_model(data: Path, run: Path, folder: Path) -> None:
+    """Write the bundled model's files from what the run has finished."""
+    domains = []
+    for name in trained_domains(run):
+        path, codes = trained_path(name, run)
+        sampler = new_sampler()
+        sampler.load_state_dict(torch.load(run / name / SAMPLER_FILE, weights_only=True))
+        domains.append(FinishedDomain(name, path, exemplar_names(name, data), codes, sampler))
+    faces = new_face_sampler()
+    faces.load_state_dict(torch.load(run / SAMPLER_FILE, weights_only=True))
+    export(folder, averaged_autoencoder(run), faces, domains)
+
+
+def evaluate(data: Path, run: Path, folder: Path) -> None:
+    """Log the likeness of reconstructions, made from the exported files."""
+    finder = DlibFaceFinder()
+    _, test, _ = split_faces(data, run, finder)
+    encoder = load_encoder(folder / "encoder.safetensors").network
+    networks = nn.ModuleDict(
+        {"encoder": encoder, "generator": load_stylegan2(folder / "base.safetensors")}
+    )
+    photos = test.batch(torch.arange(len(test)))
+    with torch.no_grad():
+        drawn = torch.cat([redraw(networks, part) for part in photos.split(32)])
+    for name, value in asdict(likeness(drawn, photos, finder)).items():
+        logger.info("%-12s %.3f", name, value)
 
 
 def main() -> None:
@@ -133,6 +184,10 @@ def main() -> None:
         train_domain(options.what, options.data, options.run, options.steps)
     elif options.stage == "samplers":
         train_samplers(options.data, options.run)
+    elif options.stage == "export":
+        export_model(options.data, options.run, Path(options.what))
+    else:
+        evaluate(options.data, options.run, Path(options.what))
 
 
 if __name__ == "__main__":

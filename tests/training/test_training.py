@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from dualstyle.config import EncoderConfig, GeneratorConfig, SamplerConfig
 from dualstyle.models.sampler import CodeMLP
 from dualstyle.training import losses
-from dualstyle.training.autoencoder import AutoencoderRecipe, AutoencoderStage, redraw
+from dualstyle.training.autoencoder import AutoencoderRecipe, AutoencoderStage, generator_of, redraw
 from dualstyle.training.data import PictureSet, augment, held_out, identity_groups
 from dualstyle.training.extrinsic import ExtrinsicRecipe, ExtrinsicStage, encode_pictures
 from dualstyle.training.loop import Run, Schedule
@@ -170,7 +170,7 @@ def test_the_extrinsic_path_learns_from_a_teacher(pictures, tmp_path):
 
     stage = ExtrinsicStage(
         ExtrinsicRecipe(batch_size=4, exemplars_per_batch=1, conv_rate=0.05),
-        networks["generator"],
+        generator_of(networks),
         photos,
         photos,
         exemplars,
