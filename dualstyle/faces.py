@@ -201,10 +201,8 @@ class DlibFaceFinder:
         middle = np.array(copy.size) / 2
         if look.angle:
             copy = copy.rotate(look.angle, Image.Resampling.BICUBIC, expand=True)
-        pixels = np.asarray(copy)
-        boxes, scores, _ = self._model("get_frontal_face_detector").run(
-            pixels, look.upsampling, 0.0
-        )
+        detector = self._model("get_frontal_face_detector")
+        boxes, scores, _ = detector.run(np.asarray(copy), look.upsampling, 0.0)
         found = []
         for box, score in zip(boxes, scores, strict=True):
             edges = np.array([[box.left(), box.top()], [box.right(), box.bottom()]])
@@ -383,8 +381,8 @@ def _cut(picture: Image.Image, quad: NDArray[np.float64], size: int) -> Image.Im
     center = quad.mean(axis=0)
     wider = center + (quad - center) * (1 + 2 * rim / size)
     pixels = np.asarray(sample_quad(picture, wider, size + 2 * rim), dtype=np.float32)
-    pixels = _fade(pixels, _depth_outside(picture, quad, wider, size + 2 * rim), sigma)
-    return _to_image(pixels[rim : rim + size, rim : rim + size])
+    faded = _fade(pixels, _depth_outside(picture, quad, wider, size + 2 * rim), sigma)
+    return faded.crop((rim, rim, rim + size, rim + size))
 
 
 def _depth_outside(
@@ -405,18 +403,12 @@ def _depth_outside(
     return depth.max(axis=2, keepdims=True).astype(np.float32)
 
 
-def _fade(
-    pixels: NDArray[np.float32], depth: NDArray[np.floating], sigma: float
-) -> NDArray[np.float32]:
+def _fade(pixels: NDArray[np.float32], depth: NDArray[np.float32], sigma: float) -> Image.Image:
     """Blur padding [H, W, 3] and let it fade to the median colour, by its depth [H, W, 1]."""
     blurred = gaussian_blur(pixels, sigma)
     pixels = pixels.copy()
     pixels += (blurred - pixels) * np.clip(depth * 3 + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(depth, 0, 1)
-    return pixels
-
-
-def _to_image(pixels: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8))
 
 
@@ -450,6 +442,6 @@ def _cut_officially(picture: Image.Image, quad: NDArray[np.float64], size: int) 
         depth_x = 1 - np.minimum(x / near[0], x[::-1] / far[0])
         depth_y = 1 - np.minimum(y / near[1], y[::-1] / far[1])
         depth = np.maximum(depth_x[None, :, None], depth_y[:, None, None])
-        picture = _to_image(_fade(pixels, depth, side * BLUR))
+        picture = _fade(pixels, depth, side * BLUR)
         quad = quad + before
     return point_sample(picture, quad + 0.5, size)

@@ -67,6 +67,10 @@ PSP_ENCODER = (
     (r"^styles\.(\d+)\.linear\.", r"heads.\1.linear."),
 )
 
+ARCFACE = (*PSP_ENCODER, (r"^output_layer\.", "head."))
+
+ANIMEGAN = ()  # the same names
+
 SAMPLER = ()  # the same names
 
 DISCRIMINATOR = (

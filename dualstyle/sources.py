@@ -1,62 +1,46 @@
 """Where weights come from: a folder that the user names, the hub, or the bundled model.
 
-Official files are converted once, into the user's cache, and used from there:
-
-    <cache>/base-HASH.safetensors                    a StyleGAN2, shared by all that have the same
-    <cache>/hub/OWNER--NAME/...                      converted files of that repository
-    <cache>/folders/HASH/...                         converted files of a folder on this machine
-        encoder.safetensors, encoder_wplus.safetensors
-        DOMAIN/extrinsic.safetensors, codes.safetensors, sampler.safetensors
-
-A converted file counts only as long as its own record names the official file it would be made
-from now. What came from the hub is used without asking the hub again, so that a picture does not
-change because somebody uploads something; `Library.fetch` looks for something newer.
+Official files are converted once, see `dualstyle.store`. What came from the hub is used without
+asking the hub again, so that a picture does not change because somebody uploads something;
+`Library.fetch` looks for something newer.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import re
-import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from dualstyle import hub
-from dualstyle.catalogue import POCKET, Catalogue, Domain, load_catalogue, pin
-from dualstyle.checkpoints import base_path, read_header
+from dualstyle.catalogue import POCKET, Catalogue, Domain, load_catalogue
+from dualstyle.catalogue import pin as write_pins
+from dualstyle.checkpoints import read_header
 from dualstyle.config import Space, WeightFile
-from dualstyle.conversion import (
-    convert_codes,
-    convert_encoder,
-    convert_generator,
-    convert_sampler,
-)
 from dualstyle.errors import CatalogueError, CheckpointError, HubError
+from dualstyle.layouts import (
+    CONVERTED,
+    ENCODERS,
+    Role,
+    converted_in,
+    official_files,
+    official_in,
+    unpinned,
+)
+from dualstyle.store import Converted, Store, default_cache
 
 Origin = Literal["folder", "hub", "bundled"]
-Role = Literal["generator", "codes", "sampler", "encoder z+", "encoder w+"]
 
 OFFICIAL_SPACE: Space = "z+"  # of the encoder that the authors advise for stylizing
 FIRST_CHOICE = "cartoon"  # of the published domains, when several are there
 FALLBACK = "pocket-cartoon"
 REVISION_DIGITS = 12  # of a content hash, where there is no commit
 
-_ENCODERS: Mapping[Space, Role] = {"z+": "encoder z+", "w+": "encoder w+"}
-_OUT: Mapping[Role, str] = {  # names in the converted layout
-    "generator": "{}/extrinsic.safetensors",
-    "codes": "{}/codes.safetensors",
-    "sampler": "{}/sampler.safetensors",
-    "encoder z+": "encoder.safetensors",
-    "encoder w+": "encoder_wplus.safetensors",
-}
-_BASE, _FACES = "base.safetensors", "intrinsic_sampler.safetensors"
-_CODES = ("refined_exstyle_code.npy", "exstyle_code.npy")  # the better one first, as published
+_NEEDED: tuple[Role, ...] = ("generator", "codes", ENCODERS[OFFICIAL_SPACE])
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 _log = logging.getLogger(__name__)
@@ -115,7 +99,6 @@ class Library:
         progress: hub.Progress | None = None,
     ) -> None:
         self.catalogue = catalogue
-        self.cache = default_cache() if cache is None else cache
         self.bundled = catalogue.root if bundled is None else bundled
         self.offline = offline
         self.progress = progress
@@ -130,6 +113,7 @@ class Library:
                 f"The source {source!r} is neither a folder that exists nor a repository "
                 "(owner/name); check the spelling."
             )
+        self._store = Store(default_cache() if cache is None else cache)
         self._ready: dict[str, DomainFiles] = {}
         self._locks: dict[str, threading.RLock] = {}
 
@@ -151,16 +135,15 @@ class Library:
         """
         space = self.default_space(domain) if encoder == "default" else encoder
         known = self._ready.get(domain)
-        if known is not None and (space is None or space in known.encoders):
-            return known
-        # A lock for each domain: others can be drawn while one is being downloaded.
-        with self._locks.setdefault(domain, threading.RLock()):
-            files = self._own(domain)
-            if space is not None and space not in files.encoders:
-                path = self._encoder(files.domain, space)
-                files = replace(files, encoders=MappingProxyType({**files.encoders, space: path}))
-            self._ready[domain] = files
-            return files
+        if known is None or (space is not None and space not in known.encoders):
+            # A lock for each domain: others can be drawn while one is being downloaded.
+            with self._locks.setdefault(domain, threading.RLock()):
+                known = self._ready.get(domain) or self._own(domain)
+                if space is not None and space not in known.encoders:
+                    found = {**known.encoders, space: self._encoder(known, space)}
+                    known = replace(known, encoders=MappingProxyType(found))
+                self._ready[domain] = known
+        return known
 
     def encoder_path(self, domain: str, space: Space) -> Path:
         """Give the encoder that writes codes of that space; errors as `files`."""
@@ -170,13 +153,7 @@ class Library:
         """Space of the codes that a domain's usual encoder writes; errors as `files`."""
         if self.catalogue[domain].files is not None:
             return OFFICIAL_SPACE
-        encoders = self._own(domain).encoders
-        if not encoders:
-            raise CheckpointError(
-                f"The files of {domain} are not complete: encoder.safetensors is missing in "
-                f"{self._bundled_root(self.catalogue[domain])}; get the program again."
-            )
-        return next(iter(encoders))
+        return next(iter(self.files(domain, encoder=None).encoders))
 
     # ---- looking, never with the network ----
 
@@ -184,23 +161,63 @@ class Library:
         """Say of every file of a domain whether it is on this machine; nothing is fetched."""
         chosen = self.catalogue[domain]
         root, origin = self._converted_root(chosen)
-        if root is not None:
-            return [
-                _state(role, name, root / name, origin)
-                for role, name in _converted_names(root, chosen).items()
-            ]
-        return [self._official_state(chosen, role, file) for role, file in _roles(chosen).items()]
+        if root is None:
+            return [self._find(chosen, role, file) for role, file in official_files(chosen).items()]
+        return [
+            FileState(
+                role=role,
+                name=path.relative_to(root).as_posix(),
+                present=path.is_file(),
+                size=path.stat().st_size if path.is_file() else None,
+                origin=origin,
+            )
+            for role, path in converted_in(root, chosen).items()
+        ]
 
     def available(self) -> list[str]:
         """Names of the domains that can be drawn, from photos, without the network."""
-        return [name for name in self.catalogue if self._complete(name)]
+        return [name for name in self.catalogue if self._is_complete(name)]
 
     def default_domain(self) -> str:
         """The best domain that is here: a published one whose files are there, else a bundled."""
         here = [name for name in self.available() if not name.startswith(POCKET)]
         if here:
             return FIRST_CHOICE if FIRST_CHOICE in here else here[0]
-        return self._always_there(FALLBACK)
+        return self._fallback(FIRST_CHOICE)
+
+    def _is_complete(self, domain: str) -> bool:
+        chosen = self.catalogue[domain]
+        try:
+            root, origin = self._converted_root(chosen)
+            if root is not None:
+                return bool(_from_converted(chosen, root, origin).encoders)
+            found = {state.role: state for state in self.state(domain)}
+        except CheckpointError:
+            return False
+        # A generator in the folder and codes on the hub need not belong together.
+        same = found["generator"].origin == found["codes"].origin
+        return same and all(found[role].present for role in _NEEDED)
+
+    def _find(self, domain: Domain, role: Role, file: WeightFile) -> FileState:
+        """Look for an official file: in the folder, converted, or as downloaded."""
+        origin, path = "folder", official_in(self.folder, domain).get(role, (file, None))[1]
+        if path is None:
+            origin, path = "hub", self._downloaded(domain, role, file)
+        size = file.size if path is None else path.stat().st_size
+        return FileState(
+            role=role, name=file.name, present=path is not None, size=size, origin=origin
+        )
+
+    def _downloaded(self, domain: Domain, role: Role, file: WeightFile) -> Path | None:
+        wanted = self._on_hub(domain)
+        if (known := self._converted(wanted, role)) is not None:
+            return known.path
+        for repo in wanted.repos:
+            # Only its presence counts here; bytes are checked when they are used.
+            found = hub.try_to_load_from_cache(repo, file.name, revision=wanted.revision)
+            if isinstance(found, str):
+                return Path(found)
+        return None
 
     # ---- fetching ----
 
@@ -216,179 +233,228 @@ class Library:
 
         Raises:
             HubError: A file cannot be had.
+            CheckpointError: A file is not what it should be.
             CatalogueError: The domain's file cannot be changed.
         """
         chosen = self.catalogue[domain]
-        if chosen.files is None:
-            return []
-        wanted = self._on_hub(_unpinned(chosen) if pin else chosen)
-        got: dict[Role, tuple[WeightFile, hub.Fetched]] = {}
-        repos, revision = wanted.repos, wanted.revision
-        for role, file in _roles(wanted).items():
+        wanted = self._on_hub(unpinned(chosen) if pin else chosen)
+        got: dict[WeightFile, hub.Fetched] = {}
+        for role, file in official_files(wanted).items():
             try:
-                fetched = self._fetch(file, repos, revision, self.offline)
+                fetched = self._fetched(wanted, file, offline=self.offline)
             except HubError as error:
                 if role != "sampler":
-                    raise self._cannot_be_had(chosen, error) from error
-                _log.warning("%s: no sampling network (%s)", domain, error)
+                    raise self._cannot_be_had(domain, error) from error
+                _log.warning("%s has no sampling network (%s)", domain, error)
                 continue
-            self._convert_fetched(chosen, role, fetched, file)
-            got[role] = file, fetched
-            repos, revision = (fetched.repo,), fetched.revision  # the rest fits this one
-        if pin:
-            self._pin(chosen, got)
+            self._store.of_hub(wanted.folder, role, file, fetched)
+            got[file] = fetched
+            wanted = replace(wanted, repos=(fetched.repo,), revision=fetched.revision)
+        if pin and wanted.revision is not None and got:
+            pinned = [replace(f, sha256=done.sha256, size=done.size) for f, done in got.items()]
+            write_pins(self.catalogue.root / f"{domain}.toml", wanted.revision, pinned)
+            self.catalogue = load_catalogue(self.catalogue.root)
         self._ready.clear()
-        return [fetched for _, fetched in got.values()]
+        return list(got.values())
 
-    def _pin(
-        self, domain: Domain, got: Mapping[Role, tuple[WeightFile, hub.Fetched]]
-    ) -> None:
-        files = [replace(f, sha256=done.sha256, size=done.size) for f, done in got.values()]
-        pin(self.catalogue.root / f"{domain.name}.toml", got["generator"][1].revision, files)
-        self.catalogue = load_catalogue(self.catalogue.root)
+    def _fetched(self, domain: Domain, file: WeightFile, *, offline: bool) -> hub.Fetched:
+        return hub.fetch(
+            file,
+            domain.repos,
+            revision=domain.revision,
+            offline=offline,
+            progress=self.progress,
+        )
+
+    def _on_hub(self, domain: Domain) -> Domain:
+        """The domain with the repository that the user named; pins are those of the published."""
+        return domain if self.repo is None else replace(unpinned(domain), repos=(self.repo,))
+
+    def _fallback(self, domain: str) -> str:
+        """The bundled domain to offer instead of a published one."""
+        bundled = [name for name in self.catalogue if name.startswith(POCKET)]
+        wishes = (f"{POCKET}{domain}", FALLBACK, *bundled, *self.catalogue)
+        return next(name for name in wishes if name in self.catalogue.names)
+
+    def _cannot_be_had(self, domain: str, error: HubError) -> HubError:
+        lacking = ""
+        if self.folder is not None:
+            here, roles = (
+                official_in(self.folder, self.catalogue[domain]),
+                official_files(self.catalogue[domain]),
+            )
+            names = ", ".join(roles[role].name for role in _NEEDED if role not in here)
+            lacking = f" The folder {self.folder} does not hold {names}."
+        return HubError(
+            f"The domain {domain!r} cannot be had.{lacking} {error} "
+            f"Bundled and always there: {self._fallback(domain)}."
+        )
 
     # ---- the three sources ----
 
     def _own(self, domain: str) -> DomainFiles:
-        """The files of a domain, with the encoders that need no work."""
-        if domain in self._ready:
-            return self._ready[domain]
+        """The files of a domain, and those encoders that lie beside them."""
         chosen = self.catalogue[domain]
         root, origin = self._converted_root(chosen)
         if root is not None:
-            return self._from_converted(chosen, root, origin)
+            return _from_converted(chosen, root, origin)
         return self._from_folder(chosen) or self._from_hub(chosen)
 
     def _converted_root(self, domain: Domain) -> tuple[Path | None, Origin]:
         """The folder where a domain lies in the converted layout: the user's, else the bundled."""
         published = domain.files is not None
         for root in () if self.folder is None else (self.folder, self.folder / "models"):
-            extrinsic = root / _OUT["generator"].format(domain.folder)
+            extrinsic = root / CONVERTED["generator"].format(domain.folder)
             # "cartoon" and "pocket-cartoon" have the same folder name; what tells them apart is
             # that a published one was made from an official file.
             if extrinsic.is_file() and bool(read_header(extrinsic).source) == published:
                 return root, "folder"
-        return (None if published else self._bundled_root(domain)), "bundled"
-
-    def _bundled_root(self, domain: Domain) -> Path:
-        return self.bundled / (domain.bundled or "")
-
-    def _from_converted(self, domain: Domain, root: Path, origin: Origin) -> DomainFiles:
-        paths = {role: root / name for role, name in _converted_names(root, domain).items()}
-        missing = [
-            str(paths[role].relative_to(root))
-            for role in ("generator", "base", "codes")
-            if not paths[role].is_file()
-        ]
-        if missing:
-            raise CheckpointError(
-                f"The files of {domain.name} are not complete: {', '.join(missing)} missing in "
-                f"{root}; {'get the program' if origin == 'bundled' else 'copy them there'} again."
-            )
-        extrinsic, base = read_header(paths["generator"]), read_header(paths["base"])
-        if extrinsic.base not in (None, base.base):
-            raise CheckpointError(
-                f"{extrinsic.path} was made for another StyleGAN2 than {base.path}; "
-                "copy files together that belong together."
-            )
-        encoders = [paths[role] for role in _ENCODERS.values() if paths[role].is_file()]
-        by_space = {space: path for path in encoders if (space := read_header(path).space)}
-        revision = "bundled" if origin == "bundled" else _content_revision(extrinsic.path)
-        return DomainFiles(
-            domain=domain,
-            origin=origin,
-            revision=revision,
-            base=base.path,
-            extrinsic=extrinsic.path,
-            codes=paths["codes"],
-            sampler=_if_file(paths["sampler"]),
-            encoders=MappingProxyType(by_space),
-            intrinsic_sampler=_if_file(paths["face sampler"]),
-        )
+        return (None if published else self.bundled / (domain.bundled or "")), "bundled"
 
     def _from_folder(self, domain: Domain) -> DomainFiles | None:
-        """Convert a domain from the user's folder; None if nothing of it is there."""
-        here = self._in_folder(domain)
-        if "generator" not in here and "codes" not in here:
+        """Convert a domain of the user's folder; None if nothing of its own is there."""
+        here = official_in(self.folder, domain)
+        if self.folder is None or not {"generator", "codes"} & here.keys():
             return None
-        if "generator" not in here or "codes" not in here:
+        if not {"generator", "codes"} <= here.keys():
+            roles = official_files(domain)
+            missing = ", ".join(roles[role].name for role in _NEEDED if role not in here)
             raise CheckpointError(
-                f"{self.folder} holds only a part of {domain.name}. Missing: "
-                f"{', '.join(self._missing(domain))}. Copy them there."
+                f"The folder {self.folder} holds only a part of {domain.name}. "
+                f"Missing: {missing}. Copy them there."
             )
-        out = {
-            role: self._convert_local(domain, role, *here[role])
-            for role in ("generator", "codes", "sampler")
-            if role in here
-        }
-        return DomainFiles(
-            domain=domain,
-            origin="folder",
-            revision=_content_revision(out["generator"]),
-            base=self._base_of(out["generator"]),
-            extrinsic=out["generator"],
-            codes=out["codes"],
-            sampler=out.get("sampler"),
-        )
+        made: dict[Role, Converted] = {}
+        for role in here.keys() - ENCODERS.values():
+            made[role] = self._local(domain, role)
+        return self._domain_files(domain, "folder", made)
 
     def _from_hub(self, domain: Domain) -> DomainFiles:
         """Take a domain from what was converted of the hub, or from the hub itself."""
-        wanted = self._on_hub(domain)
-        roles = _roles(wanted)
-        try:
-            extrinsic, record, fresh = self._hub_file(wanted, "generator", roles["generator"])
-            fitting = replace(wanted, repos=(record["repo"],), revision=record["revision"])
-            codes, *_ = self._hub_file(fitting, "codes", roles["codes"])
-        except HubError as error:
-            raise self._cannot_be_had(domain, error) from error
-        sampler = None
-        if "sampler" in roles:
+        wanted, made, fresh = self._on_hub(domain), dict[Role, Converted](), False
+        for role in official_files(domain):
+            if role in ENCODERS.values():
+                continue
             try:
-                # A hub may lack it, and is asked only when it is asked for the generator anyway.
-                sampler, *_ = self._hub_file(
-                    fitting, "sampler", roles["sampler"], offline=not fresh
+                # A hub may lack N; it is asked for it only when it is asked for the rest anyway.
+                made[role], new = self._remote(
+                    wanted, role, offline=role == "sampler" and not fresh
                 )
             except HubError as error:
-                _log.info("%s: no sampling network (%s)", domain.name, error)
+                if role != "sampler":
+                    raise self._cannot_be_had(domain.name, error) from error
+                _log.info("%s has no sampling network (%s)", domain.name, error)
+            else:
+                fresh = fresh or new
+                wanted = _fitting(wanted, made[role])
+        return self._domain_files(domain, "hub", made)
+
+    def _domain_files(
+        self, domain: Domain, origin: Origin, made: Mapping[Role, Converted]
+    ) -> DomainFiles:
+        generator = made["generator"]
+        content = str(generator.source["sha256"])[:REVISION_DIGITS]
         return DomainFiles(
             domain=domain,
-            origin="hub",
-            revision=record["revision"],
-            base=self._base_of(extrinsic),
-            extrinsic=extrinsic,
-            codes=codes,
-            sampler=sampler,
+            origin=origin,
+            revision=generator.source.get("revision", content),
+            base=self._store.base_of(generator.path),
+            extrinsic=generator.path,
+            codes=made["codes"].path,
+            sampler=made["sampler"].path if "sampler" in made else None,
         )
 
-    def _encoder(self, domain: Domain, space: Space) -> Path:
-        """Find a published encoder: in the user's folder, else on the hub."""
-        role = _ENCODERS[space]
+    def _encoder(self, files: DomainFiles, space: Space) -> Path:
+        """Find an encoder that does not lie beside the domain: in the folder, else on the hub."""
+        domain, role = files.domain, ENCODERS[space]
         if domain.files is None:
-            known = " or ".join(self._own(domain.name).encoders)
-            raise CatalogueError(f"{domain.name} has no {space} encoder; use {known}.")
-        here = self._in_folder(domain)
-        if role in here:
-            return self._convert_local(domain, role, *here[role])
-        wanted = self._on_hub(domain)
+            known = " or ".join(files.encoders)
+            raise CatalogueError(f"{domain.name} has no encoder for {space}; use {known}.")
+        if role in official_in(self.folder, domain):
+            return self._local(domain, role).path
         try:
-            return self._hub_file(wanted, role, _roles(wanted)[role])[0]
+            return self._remote(self._on_hub(domain), role)[0].path
         except HubError as error:
-            raise self._cannot_be_had(domain, error) from error
+            raise self._cannot_be_had(domain.name, error) from error
 
     # ---- single files ----
 
-    def _in_folder(self, domain: Domain) -> dict[Role, tuple[WeightFile, Path]]:
-        """The official files of a domain that are in the user's folder."""
-        found: dict[Role, tuple[WeightFile, Path]] = {}
-        for role, file in () if self.folder is None else _roles(domain).items():
-            for choice in _choices(role, file):
-                path = hub.find_in_folder(self.folder, choice)
-                if path is not None:
-                    found.setdefault(role, (choice, path))
-        return found
+    def _local(self, domain: Domain, role: Role) -> Converted:
+        """Convert a file of the user's folder that is there."""
+        file, path = official_in(self.folder, domain)[role]
+        folder = self.folder or path.parent
+        return self._store.of_folder(folder, domain.folder, role, file.name, path)
 
-    def _missing(self, domain: Domain) -> list[str]:
-        """Official names of what the user's folder lacks to draw a domain."""
-        needed: tuple[Role, ...] = ("generator", "codes", _ENCODERS[OFFICIAL_SPACE])
-        here, roles = self._in_folder(domain), _roles(domain)
-        return [roles[role].name for role in needed if role not in here]
+    def _converted(self, domain: Domain, role: Role) -> Converted | None:
+        """What an earlier fetch from one of the domain's repositories converted."""
+        file = official_files(domain)[role]
+        for repo in domain.repos:
+            known = self._store.find_of_hub(domain.folder, role, file, repo, domain.revision)
+            if known is not None:
+                return known
+        return None
+
+    def _remote(
+        self, domain: Domain, role: Role, *, offline: bool = False
+    ) -> tuple[Converted, bool]:
+        """Use what is converted, or fetch and convert; also say whether that was needed."""
+        if (known := self._converted(domain, role)) is not None:
+            return known, False
+        file = official_files(domain)[role]
+        fetched = self._fetched(domain, file, offline=offline or self.offline)
+        return self._store.of_hub(domain.folder, role, file, fetched), True
+
+
+def library_at_home(
+    *,
+    source: str | None = None,
+    cache: Path | None = None,
+    offline: bool = False,
+    progress: hub.Progress | None = None,
+) -> Library:
+    """The library of this checkout: its ``styles`` folder; the rest as in `Library`."""
+    catalogue = load_catalogue(Path(__file__).parents[1] / "styles")
+    return Library(catalogue, source=source, cache=cache, offline=offline, progress=progress)
+
+
+def _fitting(domain: Domain, converted: Converted) -> Domain:
+    """The domain, its other files being of the repository and commit of that one."""
+    record = converted.source
+    return replace(domain, repos=(record["repo"],), revision=record["revision"])
+
+
+def _from_converted(domain: Domain, root: Path, origin: Origin) -> DomainFiles:
+    """The files of a domain in the converted layout, checked to belong together."""
+    paths = converted_in(root, domain)
+    there = {role: path for role, path in paths.items() if path.is_file()}
+    missing = [paths[role] for role in ("generator", "base", "codes") if role not in there]
+    by_space: dict[Space, Path] = {}
+    for role in ENCODERS.values():
+        if role in there and (space := read_header(there[role]).space) is not None:
+            by_space.setdefault(space, there[role])
+    if origin == "bundled" and not by_space:
+        missing.append(paths[ENCODERS[OFFICIAL_SPACE]])
+    if missing:
+        names = ", ".join(path.relative_to(root).as_posix() for path in missing)
+        cure = "install the program" if origin == "bundled" else "copy the files"
+        raise CheckpointError(
+            f"The files of {domain.name} in {root} are not complete; {names} missing. "
+            f"To mend it, {cure} again."
+        )
+    extrinsic, base = read_header(there["generator"]), read_header(there["base"])
+    if extrinsic.base not in (None, base.base):
+        raise CheckpointError(
+            f"{extrinsic.path} was made for another StyleGAN2 than {base.path}; "
+            "copy files together that belong together."
+        )
+    content = extrinsic.source.get("sha256") or hub.sha256_of(extrinsic.path)
+    return DomainFiles(
+        domain=domain,
+        origin=origin,
+        revision="bundled" if origin == "bundled" else content[:REVISION_DIGITS],
+        base=base.path,
+        extrinsic=extrinsic.path,
+        codes=there["codes"],
+        sampler=there.get("sampler"),
+        encoders=MappingProxyType(by_space),
+        intrinsic_sampler=there.get("face sampler"),
+    )

@@ -16,7 +16,10 @@ LAYER = {
     "errors": 0, "config": 0,
     "ops": 1, "images": 1,
     "models": 2, "faces": 2, "hub": 2, "catalogue": 2, "official_names": 2,
+    "pickles": 2, "recognition": 2,
     "checkpoints": 3,
+    "layouts": 3.5, "conversion": 3.5,  # official files to those of checkpoints
+    "store": 3.7,  # the cache of what conversion makes
     "sources": 4,
     "stylizer": 5, "training": 5,
     "__init__": 5.5,  # the public names: above what they come from, below what shows them

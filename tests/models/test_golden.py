@@ -7,12 +7,16 @@ import pytest
 import torch
 
 from dualstyle.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig, SamplerConfig
+from dualstyle.models.animegan import AnimeGAN
+from dualstyle.models.arcface import ArcFace
 from dualstyle.models.discriminator import Discriminator
 from dualstyle.models.dualstylegan import DualStyleGAN
 from dualstyle.models.psp_encoder import PSPEncoder
 from dualstyle.models.sampler import Sampler
 from dualstyle.models.stylegan2 import StyleGAN2, mix_styles, truncate
 from dualstyle.official_names import (
+    ANIMEGAN,
+    ARCFACE,
     DISCRIMINATOR,
     EXTRINSIC,
     PSP_ENCODER,
@@ -46,7 +50,7 @@ def _inference():
 @pytest.fixture(scope="module")
 def golden():
     arrays = {}
-    for name in ("stylegan.npz", "stylegan_more.npz", "psp.npz"):
+    for name in ("stylegan.npz", "stylegan_more.npz", "psp.npz", "animegan2.npz"):
         arrays |= dict(np.load(GOLDEN / name))
     return arrays
 
@@ -221,3 +225,27 @@ def test_sampler(golden, batch_stats):
         codes = mlp(made(f"e_{half}", 4, 128), batch_stats=batch_stats).flatten(1)
         mode = "train" if batch_stats else "eval"
         assert_golden(codes, golden[f"sampler/{half}_{mode}"])
+
+
+def test_arcface(golden):
+    network = ArcFace()
+    weights = state(entries("keys_arcface.json"), rule_convolutional)
+    network.load_state_dict(translate(weights, ARCFACE))
+    faces = torch.tanh(made("idface", 2, 3, 256, 256))
+    assert_golden(network.eval()(faces), golden["irse50/emb"])
+
+
+@pytest.mark.parametrize(
+    ("case", "name", "size", "align_corners"),
+    [
+        ("align_true", "anime", (70, 94), True),
+        ("align_false_64x96", "anime64", (64, 96), False),
+        ("align_true_64x96", "anime64", (64, 96), True),
+    ],
+)
+def test_animegan(golden, case, name, size, align_corners):
+    network = AnimeGAN()
+    weights = state(entries("keys_animegan2.json"), rule_convolutional)
+    network.load_state_dict(translate(weights, ANIMEGAN))
+    photo = torch.tanh(made(name, 1, 3, *size))
+    assert_golden(network(photo, align_corners=align_corners), golden[case])
