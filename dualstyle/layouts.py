@@ -56,7 +56,9 @@ def official_in(folder: Path | None, domain: Domain) -> dict[Role, tuple[WeightF
     Exemplars' codes are taken refined if they are there, plain otherwise, as published.
     """
     found: dict[Role, tuple[WeightFile, Path]] = {}
-    for role, file in official_files(domain).items() if folder is not None else ():
+    if folder is None:
+        return found
+    for role, file in official_files(domain).items():
         names = [file.name]
         if role == "codes":
             names = [f"{file.name.rpartition('/')[0]}/{name}" for name in _CODES]

@@ -203,10 +203,8 @@ class Library:
         origin, path = "folder", official_in(self.folder, domain).get(role, (file, None))[1]
         if path is None:
             origin, path = "hub", self._downloaded(domain, role, file)
-        size = file.size if path is None else path.stat().st_size
-        return FileState(
-            role=role, name=file.name, present=path is not None, size=size, origin=origin
-        )
+        size, present = (file.size, False) if path is None else (path.stat().st_size, True)
+        return FileState(role=role, name=file.name, present=present, size=size, origin=origin)
 
     def _downloaded(self, domain: Domain, role: Role, file: WeightFile) -> Path | None:
         wanted = self._on_hub(domain)
@@ -241,10 +239,10 @@ class Library:
         got: dict[WeightFile, hub.Fetched] = {}
         for role, file in official_files(wanted).items():
             try:
-                fetched = self._fetched(wanted, file, offline=self.offline)
+                fetched = self._fetch(wanted, file, offline=self.offline)
             except HubError as error:
                 if role != "sampler":
-                    raise self._cannot_be_had(domain, error) from error
+                    raise self._cannot_be_had(chosen, role, error) from error
                 _log.warning("%s has no sampling network (%s)", domain, error)
                 continue
             self._store.of_hub(wanted.folder, role, file, fetched)
@@ -257,7 +255,7 @@ class Library:
         self._ready.clear()
         return list(got.values())
 
-    def _fetched(self, domain: Domain, file: WeightFile, *, offline: bool) -> hub.Fetched:
+    def _fetch(self, domain: Domain, file: WeightFile, *, offline: bool) -> hub.Fetched:
         return hub.fetch(
             file,
             domain.repos,
@@ -276,18 +274,20 @@ class Library:
         wishes = (f"{POCKET}{domain}", FALLBACK, *bundled, *self.catalogue)
         return next(name for name in wishes if name in self.catalogue.names)
 
-    def _cannot_be_had(self, domain: str, error: HubError) -> HubError:
-        lacking = ""
+    def _lacking(self, domain: Domain, *roles: Role) -> str:
+        """Official names of what the user's folder does not hold."""
+        files, here = official_files(domain), official_in(self.folder, domain)
+        return ", ".join(
+            files[role].name for role in dict.fromkeys(_NEEDED + roles) if role not in here
+        )
+
+    def _cannot_be_had(self, domain: Domain, role: Role, error: HubError) -> HubError:
+        folder = ""
         if self.folder is not None:
-            here, roles = (
-                official_in(self.folder, self.catalogue[domain]),
-                official_files(self.catalogue[domain]),
-            )
-            names = ", ".join(roles[role].name for role in _NEEDED if role not in here)
-            lacking = f" The folder {self.folder} does not hold {names}."
+            folder = f" The folder {self.folder} does not hold {self._lacking(domain, role)}."
         return HubError(
-            f"The domain {domain!r} cannot be had.{lacking} {error} "
-            f"Bundled and always there: {self._fallback(domain)}."
+            f"The domain {domain.name!r} cannot be had.{folder} {error} "
+            f"Bundled and always there: {self._fallback(domain.name)}."
         )
 
     # ---- the three sources ----
@@ -314,14 +314,12 @@ class Library:
     def _from_folder(self, domain: Domain) -> DomainFiles | None:
         """Convert a domain of the user's folder; None if nothing of its own is there."""
         here = official_in(self.folder, domain)
-        if self.folder is None or not {"generator", "codes"} & here.keys():
+        if not {"generator", "codes"} & here.keys():
             return None
         if not {"generator", "codes"} <= here.keys():
-            roles = official_files(domain)
-            missing = ", ".join(roles[role].name for role in _NEEDED if role not in here)
             raise CheckpointError(
                 f"The folder {self.folder} holds only a part of {domain.name}. "
-                f"Missing: {missing}. Copy them there."
+                f"Missing: {self._lacking(domain)}. Copy them there."
             )
         made: dict[Role, Converted] = {}
         for role in here.keys() - ENCODERS.values():
@@ -336,16 +334,16 @@ class Library:
                 continue
             try:
                 # A hub may lack N; it is asked for it only when it is asked for the rest anyway.
-                made[role], new = self._remote(
-                    wanted, role, offline=role == "sampler" and not fresh
-                )
+                quiet = role == "sampler" and not fresh
+                made[role], new = self._remote(wanted, role, offline=quiet)
             except HubError as error:
                 if role != "sampler":
-                    raise self._cannot_be_had(domain.name, error) from error
+                    raise self._cannot_be_had(domain, role, error) from error
                 _log.info("%s has no sampling network (%s)", domain.name, error)
             else:
                 fresh = fresh or new
-                wanted = _fitting(wanted, made[role])
+                record = made[role].source  # the rest must fit this one
+                wanted = replace(wanted, repos=(record["repo"],), revision=record["revision"])
         return self._domain_files(domain, "hub", made)
 
     def _domain_files(
@@ -374,15 +372,14 @@ class Library:
         try:
             return self._remote(self._on_hub(domain), role)[0].path
         except HubError as error:
-            raise self._cannot_be_had(domain.name, error) from error
+            raise self._cannot_be_had(domain, role, error) from error
 
     # ---- single files ----
 
     def _local(self, domain: Domain, role: Role) -> Converted:
         """Convert a file of the user's folder that is there."""
         file, path = official_in(self.folder, domain)[role]
-        folder = self.folder or path.parent
-        return self._store.of_folder(folder, domain.folder, role, file.name, path)
+        return self._store.of_folder(domain.folder, role, file.name, path)
 
     def _converted(self, domain: Domain, role: Role) -> Converted | None:
         """What an earlier fetch from one of the domain's repositories converted."""
@@ -400,7 +397,7 @@ class Library:
         if (known := self._converted(domain, role)) is not None:
             return known, False
         file = official_files(domain)[role]
-        fetched = self._fetched(domain, file, offline=offline or self.offline)
+        fetched = self._fetch(domain, file, offline=offline or self.offline)
         return self._store.of_hub(domain.folder, role, file, fetched), True
 
 
@@ -416,12 +413,6 @@ def library_at_home(
     return Library(catalogue, source=source, cache=cache, offline=offline, progress=progress)
 
 
-def _fitting(domain: Domain, converted: Converted) -> Domain:
-    """The domain, its other files being of the repository and commit of that one."""
-    record = converted.source
-    return replace(domain, repos=(record["repo"],), revision=record["revision"])
-
-
 def _from_converted(domain: Domain, root: Path, origin: Origin) -> DomainFiles:
     """The files of a domain in the converted layout, checked to belong together."""
     paths = converted_in(root, domain)
@@ -431,7 +422,7 @@ def _from_converted(domain: Domain, root: Path, origin: Origin) -> DomainFiles:
     for role in ENCODERS.values():
         if role in there and (space := read_header(there[role]).space) is not None:
             by_space.setdefault(space, there[role])
-    if origin == "bundled" and not by_space:
+    if domain.files is None and not by_space:  # those of published domains may lie elsewhere
         missing.append(paths[ENCODERS[OFFICIAL_SPACE]])
     if missing:
         names = ", ".join(path.relative_to(root).as_posix() for path in missing)

@@ -49,11 +49,10 @@ class Store:
 
     root: Path
 
-    def of_folder(self, folder: Path, domain: str, role: Role, name: str, file: Path) -> Converted:
+    def of_folder(self, domain: str, role: Role, name: str, file: Path) -> Converted:
         """Convert an official file of a folder, unless that is done and the file is the same.
 
         Args:
-            folder: The user's folder.
             domain: Folder name of the domain.
             role: What the file is.
             name: Its official name.
@@ -62,7 +61,8 @@ class Store:
         Raises:
             CheckpointError: It is not what it should be, or the cache cannot be written.
         """
-        key = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:_KEY_DIGITS]
+        # One place per folder: that of the domain, or, for an encoder, the one above.
+        key = hashlib.sha256(str(file.parent.resolve()).encode()).hexdigest()[:_KEY_DIGITS]
         out = self._place(f"folders/{key}", domain, role)
         try:
             stat = file.stat()
@@ -97,7 +97,10 @@ class Store:
     ) -> Converted | None:
         """Find what an earlier fetch converted, if it is what is pinned now."""
         known = self._known(self._place(_repo_folder(repo), domain, role))
-        if known is None or known.source.get("name") != file.name:
+        if known is None or (known.source.get("name"), known.source.get("repo")) != (
+            file.name,
+            repo,
+        ):
             return None
         if file.sha256 is not None:
             return known if known.source.get("sha256") == file.sha256 else None
@@ -114,11 +117,12 @@ class Store:
         """A converted file that is whole; for a generator with its StyleGAN2."""
         try:
             header = read_header(out)
+            source = header.source
             if header.network == "extrinsic":
                 read_header(self.base_of(out))
         except CheckpointError:
             return None
-        return Converted(out, header.source)
+        return Converted(out, source) if "sha256" in source else None
 
     def _convert(self, role: Role, file: Path, out: Path, facts: dict[str, Any]) -> Converted:
         _log.info("converting %s, once", file)
