@@ -19,6 +19,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -372,7 +373,8 @@ def _write(path: Path, state: Mapping[str, Tensor], kind: str, facts: Metadata) 
             "DUALSTYLE_CACHE."
         ) from error
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(OSError):
+            fresh.unlink()
 
 
 def _sizes_json(network: Ours) -> str:

@@ -415,7 +415,7 @@ class Stylizer:
 
     def revision(self, extrinsic: ExtrinsicCode) -> str:
         """Which weights draw a style, as `Recipe.revision`; two domains may have two."""
-        revisions = [self.library.files(domain).revision for domain in extrinsic.domains]
+        revisions = [self._weights.files(domain).revision for domain in extrinsic.domains]
         return "+".join(dict.fromkeys(revisions))
 
     def _to_w_plus(self, base: StyleGAN2, values: Tensor, space: Space) -> Tensor:

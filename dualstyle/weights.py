@@ -26,7 +26,7 @@ from dualstyle.errors import CatalogueError, CheckpointError
 from dualstyle.models.dualstylegan import DualStyleGAN
 from dualstyle.models.sampler import CodeMLP, Sampler
 from dualstyle.models.stylegan2 import StyleGAN2
-from dualstyle.sources import Library
+from dualstyle.sources import DomainFiles, Library
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -49,20 +49,24 @@ class Weights:
         self._lock = threading.Lock()
         self._loaded: dict[tuple[Callable[[Path], object], Path], object] = {}
 
+    def files(self, domain: str) -> DomainFiles:
+        """Where they lie; an encoder, which is large, is fetched only when one is asked for."""
+        return self.library.files(domain, encoder=None)
+
     def base_name(self, domain: str) -> str:
         """Name the StyleGAN2 of a domain, by its content, so that equal ones have equal names."""
-        path = self.library.files(domain).base
+        path = self.files(domain).base
         return self._keep(read_header, path).base or str(path)
 
     def codes(self, domain: str) -> Codes:
         """The exemplars' extrinsic codes, checked against the generator."""
-        codes = self._keep(load_codes, self.library.files(domain).codes)
+        codes = self._keep(load_codes, self.files(domain).codes)
         self.check_layers(codes.values, domain, "codes file")
         return codes
 
     def intrinsic(self, domain: str) -> StyleGAN2:
         """The StyleGAN2 of a domain."""
-        return self._keep(load_stylegan2, self.library.files(domain).base)
+        return self._keep(load_stylegan2, self.files(domain).base)
 
     def config(self, domain: str) -> GeneratorConfig:
         """Sizes of a domain's generator."""
@@ -75,7 +79,7 @@ class Weights:
     def generator(self, domains: Sequence[str]) -> DualStyleGAN:
         """Build a generator out of one domain, or of one's structure and another's colours."""
         first, *others = (
-            self._keep(load_extrinsic, self.library.files(domain).extrinsic) for domain in domains
+            self._keep(load_extrinsic, self.files(domain).extrinsic) for domain in domains
         )
         for other in others:
             first = first.with_color_of(other)
@@ -87,7 +91,7 @@ class Weights:
         Raises:
             CatalogueError: It has none.
         """
-        path = self.library.files(domain).sampler
+        path = self.files(domain).sampler
         if path is None:
             raise CatalogueError(
                 f"{domain} has no sampling network, so no random styles; choose one of its "
@@ -97,7 +101,7 @@ class Weights:
 
     def face_sampler(self, domain: str) -> tuple[CodeMLP, Space] | None:
         """The network that draws intrinsic codes, and their space; None where z is drawn."""
-        path = self.library.files(domain).intrinsic_sampler
+        path = self.files(domain).intrinsic_sampler
         if path is None:
             return None
         space = self._keep(read_header, path).space or self.library.default_space(domain)

@@ -16,11 +16,12 @@ LAYER = {
     "errors": 0, "config": 0,
     "ops": 1, "images": 1,
     "models": 2, "faces": 2, "hub": 2, "catalogue": 2, "official_names": 2,
-    "pickles": 2, "recognition": 2,
+    "pickles": 2, "recognition": 2, "codes": 2,
     "checkpoints": 3,
     "layouts": 3.5, "conversion": 3.5,  # official files to those of checkpoints
     "store": 3.7,  # the cache of what conversion makes
     "sources": 4,
+    "weights": 4.5,  # loaded and kept, out of a library
     "stylizer": 5, "training": 5,
     "__init__": 5.5,  # the public names: above what they come from, below what shows them
     "ui": 6, "cli": 6, "scale": 6,

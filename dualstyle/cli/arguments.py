@@ -37,7 +37,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         allow_abbrev=False,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument(
         "--source",
         metavar="FOLDER|REPO",
@@ -46,12 +46,12 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     common.add_argument(
         "--verbose", action="store_true", help="show the log, and where errors rose"
     )
-    drawing = argparse.ArgumentParser(add_help=False)
+    drawing = _Parser(add_help=False)
     drawing.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
     )
 
-    def verb(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    def verb(name: str, text: str, *parents: _Parser) -> _Parser:
         return verbs.add_parser(
             name, help=text, description=text, parents=[common, *parents], allow_abbrev=False
         )
@@ -68,14 +68,14 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _sample(parser: argparse.ArgumentParser) -> None:
+def _sample(parser: _Parser) -> None:
     parser.add_argument("--domain", help="default: the best one that is here")
     parser.add_argument("--count", type=_count, default=16, help="portraits (default: 16)")
     parser.add_argument("--seed", type=_seed, default=0, help="default: 0")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="GRID.png")
 
 
-def _stylize(parser: argparse.ArgumentParser) -> None:
+def _stylize(parser: _Parser) -> None:
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     parser.add_argument(
         "-o", "--out", type=Path, required=True,

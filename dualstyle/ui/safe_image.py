@@ -1,0 +1,48 @@
+"""An image input for strangers: the picture is checked before it is decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.context import LocalContext
+from gradio.data_classes import ImageData
+from PIL import Image
+
+from dualstyle.errors import ImageError
+from dualstyle.images import open_untrusted
+from dualstyle.ui.texts import language_of, shown_to_visitor
+
+MAX_SIDE = 2048  # [px] larger photos are reduced on the way in; a face needs far less
+
+
+class SafeImage(gr.Image):
+    """`gr.Image` that hands an upright RGB picture of at most `MAX_SIDE` to the handler.
+
+    Formats, pixel counts, EXIF and broken files are the affair of `images.open_untrusted`, so HEIC
+    works, nothing of the metadata is kept, and every failure is one sentence for the visitor.
+    """
+
+    is_template = True  # the browser shows it as an Image; it knows no component of our name
+
+    def preprocess(self, payload: ImageData | None) -> Any:
+        """Open an upload; None where there is none.
+
+        Raises:
+            gr.Error: It is no picture that can be used; the message says why.
+        """
+        if payload is None:
+            return None
+        with shown_to_visitor(language_of(LocalContext.request.get(None))):
+            return _opened(payload)
+
+
+def _opened(payload: ImageData) -> Image.Image:
+    if payload.path is None or (payload.url or "").startswith("data:"):
+        raise ImageError("The picture did not arrive as a file; upload it again.")
+    try:
+        data = Path(payload.path).read_bytes()
+    except OSError as error:  # uploads are deleted after half an hour
+        raise ImageError("The picture is no longer here; upload it again.") from error
+    return open_untrusted(data, max_side=MAX_SIDE)  # by its bytes, so no message names the file
