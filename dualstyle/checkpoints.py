@@ -47,6 +47,9 @@ KINDS: dict[type[nn.Module], str] = {
 }
 HASH_DIGITS = 16  # of a StyleGAN2's hash, in its file name
 
+# [bytes] At its first use the meta device makes PyTorch import 800 modules, for more than a second;
+# the first numbers of a small network are drawn, and thrown away, in a tenth of that.
+_SMALL_FILE = 64_000_000
 _CODES_DIMS = 3  # [K, L, D]
 _SPACES = ("z+", "w+")
 
@@ -168,11 +171,15 @@ def on_meta(build: Callable[..., Network], *sizes: Any) -> Network:
 def _load(
     path: Path, kind: type[Network], build: Callable[[dict[str, Any]], Network]
 ) -> tuple[Network, Header]:
-    """Build a network without memory and hand it the mapped tensors; errors as `read_header`."""
+    """Build a network and hand it the mapped tensors; errors as `read_header`."""
     header, tensors = _open(path, KINDS[kind])
     sizes = _parsed(path, header.metadata.get("config", ""), dict)
     try:
-        network = on_meta(build, sizes)
+        if path.stat().st_size < _SMALL_FILE:
+            with torch.random.fork_rng(devices=()):  # nobody else's chance is changed
+                network = build(sizes)
+        else:
+            network = on_meta(build, sizes)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} names sizes that no network here can have ({error}); get the file again."

@@ -1,16 +1,12 @@
 """The command line, called in this process on tiny files in the official layout."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import dualstyle
 from dualstyle import hub, sources
 from dualstyle.catalogue import load_catalogue
 from dualstyle.cli import console, main
@@ -262,7 +258,7 @@ MISUSED = {
     "negative seed": ("{photo}", *PLAIN, "--seed", "-1", "'-1' is not a whole number"),
     "odd size": ("{photo}", *PLAIN, "--size", "100", "invalid choice: 100"),
     "size above the model": ("{photo}", *PLAIN, "--size", "128", "cartoon draws pictures of 64 px"),
-    "no encoder": ("{photo}", "--domain", "pocket-cartoon", "--aligned", "--encoder", "z+", "use w"),
+    "no encoder": ("{photo}", "--domain", "pocket-cartoon", "--aligned", "--encoder", "z+", "use"),
     "source missing": ("{photo}", *PLAIN, "--source", "{tmp}/no where", "neither a folder"),
     "recipe is no png": ("{photo}", "--recipe", "{tmp}/none.png", "cannot be read"),
     "recipe without recipe": ("{photo}", "--recipe", "{photo}", "holds no recipe"),
@@ -354,10 +350,9 @@ def test_a_sheet_of_nobody_repeats_by_its_seed(run, photo, tmp_path):
     assert "'sample --domain cartoon --count 3 --seed 5'" in noted[0]
 
 
-@pytest.mark.parametrize("domain", ["pocket-cartoon"])
-def test_a_bundled_domain_draws_nobody_too(run, tmp_path, domain):
+def test_a_bundled_domain_draws_nobody_too(run, tmp_path):
     out = tmp_path / "grid.png"
-    assert run("sample", "--domain", domain, "--count", "1", "-o", out)[0] == 0
+    assert run("sample", "--domain", "pocket-cartoon", "--count", "1", "-o", out)[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -408,7 +403,7 @@ def test_doctor_tells_what_is_here_and_what_is_missing(run):
         assert words in text
     [sampler] = [line for line in said if "models/comic/sampler.pt" in line]
     assert sampler.split()[0] == "missing"
-    assert "(hub)" in sampler
+    assert sampler.endswith("(hub: first/weights, second/weights)")
     [codes] = [line for line in said if "cartoon/refined" in line]
     assert codes.split()[0] == "present"
     assert " MB " in codes
@@ -450,29 +445,3 @@ def test_no_verb_is_a_line_too(run):
     for words in ((), ("paint",)):
         code, said, noted = run(*words)
         assert (code, said, len(noted)) == (2, [], 1)
-
-
-def test_the_module_runs_and_explains_itself(tmp_path):
-    """In a process of its own: help is quick, because nothing heavy is imported for it."""
-    code = (
-        "import sys, runpy\n"
-        "sys.argv = ['dualstyle', 'stylize', '--help']\n"
-        "try:\n    runpy.run_module('dualstyle', run_name='__main__')\n"
-        "except SystemExit as end:\n    assert not end.code\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-    environment = os.environ | {"PYTHONPATH": str(Path(dualstyle.__file__).parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "--preserve-color" in done.stdout
-
-
-def test_public_names_exist():
-    assert sorted(name for names in dualstyle._HOMES.values() for name in names) == sorted(
-        dualstyle.__all__
-    )
-    assert all(getattr(dualstyle, name) for name in dualstyle.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        _ = dualstyle.Nothing

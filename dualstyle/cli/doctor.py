@@ -38,7 +38,10 @@ def run(args: argparse.Namespace) -> int:
             seen.add(file.name)
             state = "present" if file.present else "missing"
             size = megabytes(file.size)
-            console.say(f"  {state}  {file.role:18} {size:>12}  {file.name}  ({file.origin})")
+            place = file.origin
+            if place == "hub":
+                place = f"hub: {library.repo or ', '.join(library.catalogue[name].repos)}"
+            console.say(f"  {state}  {file.role:12} {size:>12}  {file.name}  ({place})")
     console.say(f"default domain: {library.default_domain()}")
     return 0
 

@@ -22,9 +22,8 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from dualstyle.catalogue import Catalogue
-from dualstyle.codes import RANDOM, ExtrinsicCode, IntrinsicCode, seed_of
+from dualstyle.codes import RANDOM, IntrinsicCode, seed_of
 from dualstyle.config import NUM_STRUCTURE_LAYERS, Recipe, StylizeOptions
-from dualstyle.errors import CatalogueError, ImageError
 from dualstyle.faces import AlignedFace, aligned_as_is, choose
 from dualstyle.images import png_bytes
 from dualstyle.stylizer import ALIGNED, Stylizer
@@ -153,9 +152,7 @@ class Handlers:
             faces_box=gr.update(visible=several),
             as_is=gr.update(visible=False),
         )
-        yield from self._draw(
-            visit, style, Wishes(domain, structure, color), language, progress
-        )
+        yield from self._draw(visit, style, Wishes(domain, structure, color), language, progress)
 
     def on_as_is(
         self,
@@ -319,9 +316,9 @@ class Handlers:
                 if time.monotonic() - shown_at >= THUMBNAIL_PAUSE:
                     shown_at = time.monotonic()
                     line = say(language, "thumbnails", done=done + 1, total=total)
-                    bar = f'<label>{line} <progress value="{done + 1}" max="{total}"></progress></label>'
+                    bar = f'<progress value="{done + 1}" max="{total}"></progress>'
                     gallery = gr.update(value=captioned(self.thumbnails.paths(domain)))
-                    yield gallery, gr.update(value=bar, visible=True)
+                    yield gallery, gr.update(value=f"<label>{line} {bar}</label>", visible=True)
             if missing:
                 gallery = gr.update(value=captioned(self.thumbnails.paths(domain)))
                 yield gallery, gr.update(visible=False)
@@ -347,6 +344,7 @@ class Handlers:
             structure: How far shapes follow the style, 0 to 2; null: what suits the domain.
             color: How far colours follow the style, 0 to 2; null: what suits the domain.
             seed: Of the noise, and of the style "random".
+            request: Who asks; for the language of messages.
 
         Returns:
             The portrait as PNG with its recipe inside, and the recipe.
@@ -355,7 +353,7 @@ class Handlers:
         domain = domain.strip() or self.domains[0]
         with shown_to_visitor(language):
             if image is None:
-                raise ImageError(say(language, "no_photo"))
+                raise gr.Error(say(language, "no_photo"), print_exception=False)
             self._check_domain(domain, language)
             options = self._options(Wishes(domain, structure, color), language, seed=seed)
             with self._turn:
@@ -449,11 +447,13 @@ class Handlers:
         """Refuse domains that are not offered: a stranger must not start downloads.
 
         Raises:
-            CatalogueError: It does not exist, or is not here.
+            CatalogueError: It does not exist.
+            gr.Error: Its weights are not here.
         """
         if self.catalogue[domain].name not in self.domains:
             here = ", ".join(self.domains)
-            raise CatalogueError(say(language, "not_here", domain=domain, here=here))
+            told = say(language, "not_here", domain=domain, here=here)
+            raise gr.Error(told, print_exception=False)
 
     def _named(self, style: Style, language: str) -> str:
         """A style in words."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 from gradio.context import LocalContext
 from gradio.data_classes import ImageData
 from PIL import Image
@@ -17,7 +19,18 @@ from dualstyle.ui.texts import language_of, shown_to_visitor
 MAX_SIDE = 2048  # [px] larger photos are reduced on the way in; a face needs far less
 
 
-class SafeImage(gr.Image):
+class _WithoutStub(ComponentMeta):
+    """Makes a component class without writing files.
+
+    Gradio's own metaclass writes a ``.pyi`` beside the source of every component, which type
+    checkers then read instead. The rest of what it does concerns new events, and we have none.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> type:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class SafeImage(gr.Image, metaclass=_WithoutStub):
     """`gr.Image` that hands an upright RGB picture of at most `MAX_SIDE` to the handler.
 
     Formats, pixel counts, EXIF and broken files are the affair of `images.open_untrusted`, so HEIC

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
@@ -41,6 +42,7 @@ LABELS: dict[str, dict[str, str]] = {
             "pictures of people who agree."
         ),
         "result": "Portrait",
+        "empty": "The portrait appears here as soon as there is a photo.",
         "compare": "Before and after",
         "download": "Download PNG",
         "surprise": "Surprise me",
@@ -72,6 +74,7 @@ LABELS: dict[str, dict[str, str]] = {
             "않습니다. 동의한 사람의 사진만 올려 주세요."
         ),
         "result": "초상",
+        "empty": "사진을 올리면 여기에 초상이 나타납니다.",
         "compare": "전과 후",
         "download": "PNG 내려받기",
         "surprise": "아무거나 그려 줘",
@@ -93,7 +96,6 @@ LABELS: dict[str, dict[str, str]] = {
 
 _SAYINGS: dict[str, dict[str, str]] = {
     "en": {
-        "empty": "The portrait appears here as soon as there is a photo.",
         "no_face": (
             "No face was found. Use a photo that shows a face from the front, larger and upright. "
             "If the picture is already a crop of a face, it can be used as it is."
@@ -112,7 +114,6 @@ _SAYINGS: dict[str, dict[str, str]] = {
         "bad_value": "That cannot be drawn: {reason}.",
     },
     "ko": {
-        "empty": "사진을 올리면 여기에 초상이 나타납니다.",
         "no_face": (
             "얼굴을 찾지 못했습니다. 얼굴이 정면으로 크고 똑바로 나온 사진을 써 주세요. 이미 "
             "얼굴만 잘라 낸 그림이라면 그대로 쓸 수 있습니다."
@@ -142,8 +143,11 @@ _KOREAN: tuple[tuple[type[DualStyleError], str], ...] = (
 )
 
 
-def label(key: str) -> I18nData:
-    """Name a text of `LABELS`, for the browser to translate."""
+def label(key: str) -> Any:
+    """Name a text of `LABELS`, for the browser to translate.
+
+    Any, because Gradio takes an I18nData for most texts but says so in the types of some only.
+    """
     return I18nData(key)
 
 
@@ -184,8 +188,8 @@ def language_of(request: gr.Request | None) -> str:
 
 
 def say(language: str, key: str, **values: object) -> str:
-    """Write a sentence in a language of `_SAYINGS`."""
-    return _SAYINGS[language][key].format(**values)
+    """Write a sentence in a language."""
+    return (LABELS[language] | _SAYINGS[language])[key].format(**values)
 
 
 def sentence(error: DualStyleError, language: str) -> str:

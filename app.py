@@ -1,0 +1,86 @@
+"""The app: ``python app.py`` serves the page on this machine; see ``--help``."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import sys
+from collections.abc import Sequence
+
+# Of glibc's mallopt: keep freed memory in the process. Returning it to the system after every
+# layer and asking for it again costs as much as the computation itself.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+KEPT_MEMORY = 1 << 30  # [bytes]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve the page until it is stopped; returns the exit code."""
+    args = _parse(argv)
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not burn a shared CPU
+    _keep_freed_memory()
+    import torch
+
+    from dualstyle.errors import DualStyleError
+    from dualstyle.sources import library_at_home
+    from dualstyle.stylizer import Stylizer
+    from dualstyle.ui.layout import build_demo, launch_options
+
+    has_cuda = torch.cuda.is_available()
+    if args.device == "cuda" and not has_cuda:
+        return _failed("There is no CUDA device that PyTorch could use; leave --device away.")
+    device = "cuda" if has_cuda and args.device != "cpu" else "cpu"
+    try:
+        library = library_at_home(source=args.source)
+        if args.domain is not None:
+            library.files(args.domain)  # fetched now, if need be, and not while a visitor waits
+        stylizer = Stylizer(library, device=device)
+        demo = build_demo(stylizer, library.catalogue, domain=args.domain)
+        options = launch_options(stylizer, library.catalogue)
+    except DualStyleError as error:
+        return _failed(str(error))
+    demo.launch(server_name=args.host, server_port=args.port, **options)
+    return 0
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Serve the page.", allow_abbrev=False)
+    parser.add_argument(
+        "--source",
+        metavar="FOLDER|REPO",
+        help="where the weights are: a folder in the official layout, or a repository of the hub",
+    )
+    parser.add_argument(
+        "--host",
+        help="address to listen on (default: GRADIO_SERVER_NAME, else this machine alone)",
+    )
+    parser.add_argument(
+        "--port", type=int, help="port to listen on (default: GRADIO_SERVER_PORT, else 7860 on)"
+    )
+    parser.add_argument(
+        "--domain", help="begin with this domain; it is fetched first if it is not here"
+    )
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
+    )
+    return parser.parse_args(argv)
+
+
+def _keep_freed_memory() -> None:
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl does not
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY)
+        mallopt(M_TOP_PAD, 64 << 20)
+
+
+def _failed(message: str) -> int:
+    sys.stderr.write(f"app.py: {' '.join(message.split())}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
