@@ -104,7 +104,7 @@ class Library:
         self.progress = progress
         self.folder: Path | None = None
         self.repo: str | None = None
-        if source is not None and (folder := Path(source).expanduser()).is_dir():
+        if source and (folder := Path(source).expanduser()).is_dir():
             self.folder = folder
         elif source is not None and _REPO.fullmatch(source):
             self.repo = source

@@ -80,9 +80,6 @@ class Store:
     def of_hub(self, domain: str, role: Role, file: WeightFile, fetched: hub.Fetched) -> Converted:
         """Convert a file that was fetched, unless the same is converted; errors as `of_folder`."""
         out = self._place(_repo_folder(fetched.repo), domain, role)
-        known = self._known(out)
-        if known is not None and known.source.get("sha256") == fetched.sha256:
-            return known
         facts = {
             "name": file.name,
             "repo": fetched.repo,
@@ -90,6 +87,10 @@ class Store:
             "sha256": fetched.sha256,
             "size": fetched.size,
         }
+        known = self._known(out)
+        # The commit counts too: it is the one that a domain's other files are then taken from.
+        if known is not None and known.source == facts:
+            return known
         return self._convert(role, fetched.path, out, facts)
 
     def find_of_hub(

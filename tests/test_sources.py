@@ -25,7 +25,7 @@ from dualstyle.checkpoints import (
 from dualstyle.errors import CatalogueError, CheckpointError, HubError
 from dualstyle.sources import Library, library_at_home
 from dualstyle.store import default_cache
-from tests import factory
+from tests import factory, loopback_hub
 from tests.loopback_hub import COMMIT, Hub, serving
 
 FIRST, SECOND = "first/weights", "second/weights"
@@ -437,13 +437,15 @@ def test_fetch_passes_over_a_sampler_that_is_not_there(library, server):
     assert len(library(offline=False).fetch("comic")) == 4
 
 
-def test_fetch_brings_what_is_new_on_the_hub(library, server, tmp_path):
+def test_fetch_brings_what_is_new_on_the_hub(library, server, tmp_path, monkeypatch):
     here = library(offline=False)
     assert load_codes(here.files("cartoon").codes).names == factory.NAMES
     name = "models/cartoon/refined_exstyle_code.npy"
     server.files[FIRST, name] = factory.write_codes(tmp_path / "n.npy", ("new.jpg",)).read_bytes()
+    monkeypatch.setattr(loopback_hub, "COMMIT", OTHER_COMMIT)
     assert load_codes(library(offline=False).files("cartoon").codes).names == factory.NAMES
     here.fetch("cartoon")
+    assert here.files("cartoon").revision == OTHER_COMMIT
     assert load_codes(here.files("cartoon").codes).names == ("new.jpg",)
     assert load_codes(library().files("cartoon").codes).names == ("new.jpg",)
 

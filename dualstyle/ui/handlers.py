@@ -514,4 +514,4 @@ def _called(style: str) -> int | str | None:
 
 
 def _differs(wish: float | None, usual: float) -> bool:
-    return wish is not None and abs(wish - usual) > SAME_STRENGTH
+    return wish is not None and not abs(wish - usual) <= SAME_STRENGTH  # so NaN differs

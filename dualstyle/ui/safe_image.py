@@ -39,7 +39,7 @@ class SafeImage(gr.Image, metaclass=_WithoutStub):
 
     is_template = True  # the browser shows it as an Image; it knows no component of our name
 
-    def preprocess(self, payload: ImageData | None) -> Any:
+    def preprocess(self, payload: ImageData | None) -> Any:  # Any: as the base class has it
         """Open an upload; None where there is none.
 
         Raises:

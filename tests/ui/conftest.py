@@ -72,6 +72,10 @@ def picture(width: int = 300, height: int = 300, seed: int = 0) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def files_in(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
 def write_model(folder: Path) -> None:
     """Write a bundled model of untrained networks with two domains."""
     with torch.random.fork_rng():

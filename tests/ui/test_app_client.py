@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from dualstyle.images import read_recipe
-from tests.ui.conftest import SIZE, picture
+from tests.ui.conftest import SIZE, files_in, picture
+
+_seeds = count(100)  # of photos that no other test has
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def client(address, tmp_path_factory):
 @pytest.fixture
 def photo(tmp_path):
     path = tmp_path / "photo.jpg"
-    picture().save(path)
+    picture(seed=next(_seeds)).save(path)  # files are stored by content
     return handle_file(str(path))
 
 
@@ -71,10 +74,10 @@ def test_mistakes_come_back_as_sentences(client, photo, tmp_path):
         client.predict(handle_file(str(broken)), api_name="/stylize")
 
 
-def test_every_picture_of_a_visitor_is_known_to_the_cleaner(client, photo, demo, uploads):
+def test_every_file_of_a_visitor_is_known_to_the_cleaner(client, photo, demo, uploads):
     """Gradio deletes on schedule only what its own components have listed."""
-    client.predict(photo, api_name="/stylize")
-    known = {Path(path) for listed in demo.temp_file_sets for path in listed}
-    files = {path for path in uploads.rglob("*") if path.is_file()}
-    assert files
-    assert files <= known
+    before = files_in(uploads)
+    client.predict(photo, style="7", seed=11, api_name="/stylize")
+    made = files_in(uploads) - before
+    assert len(made) == 2  # the photo and the portrait
+    assert made <= {Path(path) for listed in demo.temp_file_sets for path in listed}

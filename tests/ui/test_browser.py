@@ -1,0 +1,177 @@
+"""The page in a real browser, once through: photo, result, another style, nothing to strangers."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from dualstyle.images import read_recipe
+from tests.conftest import SHARED
+from tests.ui.conftest import EXEMPLARS, files_in, picture
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PATIENCE = 60_000  # [ms] on a busy machine
+
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("no chromium is installed, so the page is not tested in a browser")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+class Visitor:
+    """A page, and what it asked for and complained of."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        context.set_default_timeout(PATIENCE)
+        self.page: Page = context.new_page()
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        self.page.on("request", self._asked)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(address)
+
+    def _asked(self, request) -> None:
+        if (parts := urlsplit(request.url)).scheme not in ("data", "blob"):
+            self.hosts.add(parts.netloc)
+
+    def _said(self, message) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def upload(self, photo: Path) -> None:
+        self.page.locator("#photo input[type=file]").first.set_input_files(photo)
+
+    @property
+    def result(self):
+        return self.page.locator("#result img")
+
+    def see_result_of(self, style: str) -> None:
+        """Wait for the finished portrait, which is a PNG named after its style."""
+        expect(self.result).to_have_attribute("src", re.compile(rf"/{style}_s\d+_c\d+\.png$"))
+        self.page.wait_for_function(
+            "() => document.querySelector('#result img')?.naturalWidth === 256"
+        )
+
+    def see_thumbnails(self) -> None:
+        """Wait until none of them is blank."""
+        self.page.wait_for_function(
+            """count => {
+                const all = [...document.querySelectorAll('#styles button img')];
+                return all.length === count && all.every(img => !img.src.includes('blank.webp'));
+            }""",
+            arg=EXEMPLARS,
+        )
+
+
+@pytest.fixture
+def visit(browser, address):
+    contexts = []
+
+    def enter(**options) -> Visitor:
+        options = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US"} | options
+        contexts.append(browser.new_context(**options))
+        return Visitor(contexts[-1], address)
+
+    yield enter
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def photo(tmp_path) -> Path:
+    """A real photo where there is one; the finder of these tests takes both for a face."""
+    real = SHARED / "photos/16_man_studio.jpg"
+    if real.is_file():
+        return real
+    picture(640, 640).save(tmp_path / "photo.jpg")
+    return tmp_path / "photo.jpg"
+
+
+def test_a_photo_is_drawn_at_once_and_each_style_is_one_click(visit, photo, address, tmp_path):
+    visitor = visit()
+    page = visitor.page
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text("small bundled model (256 px)")).to_be_visible()
+    visitor.see_thumbnails()
+
+    visitor.upload(photo)
+    visitor.see_result_of("pocket-cartoon_0")
+    first = visitor.result.get_attribute("src")
+
+    page.get_by_label("Thumbnail 6 of").click()
+    visitor.see_result_of("pocket-cartoon_5")
+    assert visitor.result.get_attribute("src") != first
+    assert visitor.result.get_attribute("alt") == "Portrait in the style Pocket Cartoon 5"
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download PNG").or_(
+            page.get_by_role("button", name="Download PNG")
+        ).click()
+    assert download.value.suggested_filename == "pocket-cartoon_5_s100_c100.png"
+    download.value.save_as(tmp_path / "got.png")
+    assert read_recipe(tmp_path / "got.png").style == "5.jpg"
+
+    page.get_by_label("Pocket Comic").check()
+    expect(page.locator("#surprise")).to_be_disabled()
+    page.get_by_label("Thumbnail 3 of").click()
+    visitor.see_result_of("pocket-comic_2")
+
+    assert visitor.hosts == {urlsplit(address).netloc}
+    assert visitor.complaints == []
+
+
+def test_what_the_visitor_leaves_is_known_to_the_cleaner(visit, demo, uploads, tmp_path):
+    """Also after updates, when Gradio works on the session's own copies of the components."""
+    before = files_in(uploads)
+    picture(900, 450, seed=77).save(tmp_path / "two.jpg")
+    visitor = visit()
+    visitor.upload(tmp_path / "two.jpg")
+    visitor.see_result_of("pocket-cartoon_0")
+    visitor.page.locator("#faces button").nth(1).click()
+    visitor.page.locator("#styles button").nth(1).click()
+    visitor.see_result_of("pocket-cartoon_1")
+    visitor.page.get_by_role("tab", name="Before and after").click()
+    expect(visitor.page.locator("#compare img").first).to_be_visible()
+    made = files_in(uploads) - before
+    assert made
+    assert made <= {Path(path) for listed in demo.temp_file_sets for path in listed}
+
+
+def test_a_narrow_korean_page_shows_the_result_right_under_the_photo(visit, tmp_path):
+    visitor = visit(viewport={"width": 390, "height": 844}, locale="ko-KR")
+    page = visitor.page
+    expect(page.get_by_text("그림 한 장의 화풍으로")).to_be_visible()
+    picture(300, 600).save(tmp_path / "tall.png")  # no face is found in tall pictures
+    visitor.upload(tmp_path / "tall.png")
+    expect(page.get_by_text("얼굴을 찾지 못했습니다")).to_be_visible()
+    page.get_by_role("button", name="사진 가운데를 그대로 쓰기").click()
+    visitor.see_result_of("pocket-cartoon_0")
+    expect(page.locator("#note")).to_contain_text("포켓 카툰 0")
+    boxes = {name: page.locator(name).bounding_box() for name in ("#photo", "#result", "#styles")}
+    assert boxes["#photo"]["y"] < boxes["#result"]["y"] < boxes["#styles"]["y"]
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390, "the page itself must not scroll sideways"
+    assert visitor.complaints == []
