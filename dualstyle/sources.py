@@ -374,8 +374,6 @@ class Library:
         except HubError as error:
             raise self._cannot_be_had(domain, role, error) from error
 
-    # ---- single files ----
-
     def _local(self, domain: Domain, role: Role) -> Converted:
         """Convert a file of the user's folder that is there."""
         file, path = official_in(self.folder, domain)[role]

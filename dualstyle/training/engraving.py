@@ -1,8 +1,10 @@
-"""The teacher of engravings: a photo as a monochrome print in the manner of one exemplar."""
+"""The teacher of engravings: a photo as a monochrome print in the manner of one exemplar.
+
+Hatching is left out on purpose: a small generator cannot carry it and answers with grey.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +20,6 @@ CURVE_POINTS = tuple(i / (LEVELS - 1) for i in range(LEVELS))
 CALM, BUSY = 0.024, 0.070  # mean fine contrast of a soft photograph and of a line engraving
 LEAST_RANGE = 0.5  # between the darkest and the palest of a head
 PAPER_SIDE = 16  # the backdrop of an exemplar is kept this small
-HATCH_PERIOD = 0.037  # of the picture's side: the finest lines that 128 px can carry
-HATCH_BEND = 2.2  # how far lines follow the form, in periods
 DARK_SKIN, LIGHT_SKIN = 30.0, 65.0  # lightness L
 
 
@@ -32,24 +32,12 @@ class EngravingLook(Record):
         tint: [N, 3, LEVELS] colour of each brightness, in [0, 1].
         paper: [N, 1, 16, 16] brightness of the backdrop.
         lines: [N] 0 for a soft photograph, 1 for a line engraving.
-        slant: [N] direction of the hatching [radians].
     """
 
     tones: Tensor
     tint: Tensor
     paper: Tensor
     lines: Tensor
-    slant: Tensor
-
-
-def _slant(gray: Tensor, mask: Tensor) -> Tensor:
-    """Main direction of the fine lines [rad], from the structure tensor under a mask."""
-    fine = gray - blur(gray, 1.5)
-    dx = (fine[..., 1:-1, 2:] - fine[..., 1:-1, :-2])[0, 0]
-    dy = (fine[..., 2:, 1:-1] - fine[..., :-2, 1:-1])[0, 0]
-    inner = mask[1:-1, 1:-1].float()
-    xx, yy, xy = ((p * inner).sum() for p in (dx * dx, dy * dy, dx * dy))
-    return 0.5 * torch.atan2(2 * xy, xx - yy) + torch.pi / 2
 
 
 def _spread(tones: Tensor) -> Tensor:
@@ -84,7 +72,6 @@ def analyse_engraving(exemplar: Tensor) -> EngravingLook:
         tint=(points + offset).clamp(0, 1)[None],
         paper=F.adaptive_avg_pool2d(field, PAPER_SIDE),
         lines=smoothstep(fine, CALM, BUSY)[None],
-        slant=_slant(gray, head)[None],
     )
 
 
@@ -137,20 +124,6 @@ class EngravingTeacher:
         scene = blur(gray, size / 40)
         paper = paper + 0.12 * (scene - scene.mean())
         tone = tone + (paper - tone) * back
-        tone = tone - liney * 0.45 * regions.get("lines") * (1 - back)
-        tone = self._hatch(tone, blur(calm, size / 24), liney * (1 - 0.7 * back), float(look.slant))
+        tone = (tone - liney * 0.45 * regions.get("lines") * (1 - back)).clamp(0, 1)
+        tone = tone + 0.45 * liney * (smoothstep(tone, 0.12, 0.88) - tone)  # ink and paper
         return _lookup(look.tint[0], tone) * 2 - 1
-
-    @staticmethod
-    def _hatch(tone: Tensor, form: Tensor, liney: Tensor, slant: float) -> Tensor:
-        """Break the middle tones of [1, 1, H, W] into lines that bend with the form."""
-        size, tone = tone.shape[-1], tone.clamp(0, 1)
-        grid = pixel_grid(size)
-        across = grid[..., 1] * math.cos(slant) - grid[..., 0] * math.sin(slant)
-        phase = across / (HATCH_PERIOD * size) + HATCH_BEND * form
-        wave = torch.cos(2 * torch.pi * phase)
-        room = 4 * tone * (1 - tone)  # pure white and pure black stay whole
-        lined = tone + 0.28 * liney * room * wave
-        # A touch of contrast makes ink out of a wave.
-        hard = smoothstep(lined, 0.12, 0.88)
-        return lined + 0.45 * liney * (hard - lined)

@@ -2,6 +2,8 @@
 
 Every known code is matched with the nearest of many candidates that N makes from fresh noise
 (IMLE), and that candidate is pulled towards it: no code is forgotten, so N covers all of them.
+Matching happens in the principal components of the codes, which keep nearly all of their variance
+in a fiftieth of their numbers; the last layer is then unfolded to whole codes.
 """
 
 from __future__ import annotations
@@ -9,21 +11,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dualstyle.models.sampler import CodeMLP
+
+CONSTANT_UNIT = 0  # of the hidden layer: always 1, because the last layer has no bias
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingRecipe:
     """Numbers of N's training: a minute of one CPU core."""
 
-    rounds: int = 60  # of matching
-    candidates: int = 4  # per known code
-    steps_per_round: int = 20
-    batch_size: int = 64
-    rate: float = 2e-3  # Adam
-    noise: float = 0.3  # jitter of a match, so that its neighbourhood is learnt too
+    components: int = 64  # principal components of the codes that are learnt
+    rounds: int = 80  # of matching
+    candidates: int = 8  # per known code
+    steps_per_round: int = 25
+    batch_size: int = 128
+    rate: float = 3e-3  # Adam
+    noise: float = 0.2  # jitter of a match, so that its neighbourhood is learnt too
 
 
 def fit_sampler(
@@ -32,37 +37,75 @@ def fit_sampler(
     """Train one MLP of N on codes [K, layers, D], in place; leave it in eval mode.
 
     Returns:
-        Root mean square distance of the last round's matches, relative to the codes' spread.
+        Root mean square distance of the last matches, as a share of the codes' own spread: 1
+        would be no better than always drawing the mean.
     """
     flat = codes.flatten(1)
-    center, spread = flat.mean(dim=0), flat.std(dim=0).mean() + 1e-6
-    target = (flat - center) / spread
-    optimizer = torch.optim.Adam(network.parameters(), lr=recipe.rate, betas=(0.5, 0.999))
-    error = 0.0
+    center = flat.mean(dim=0)
+    count = min(recipe.components, len(flat) - 1)
+    _, _, basis = torch.linalg.svd(flat - center, full_matrices=False)
+    basis = basis[:count]  # [P, layers * D]
+    target = (flat - center) @ basis.T  # [K, P]
+    scale = target.square().mean().sqrt()
+    head = nn.Linear(network.config.hidden_dim, count, bias=False)
+    with torch.no_grad():
+        head.weight.copy_(torch.randn(head.weight.shape, generator=generator) * 0.05)
+    error = _imle(network, head, target / scale, recipe, generator)
+    with torch.no_grad():
+        network.lin_out.weight.copy_((basis.T @ head.weight) * scale)
+        network.lin_out.weight[:, CONSTANT_UNIT] += center
+        _fix_constant(network)
+    network.eval()
+    return error
+
+
+def _fix_constant(network: CodeMLP) -> None:
+    """Make one hidden unit always 1: no scale, a shift of 1, and the ReLU keeps it."""
+    with torch.no_grad():
+        network.bn2.weight[CONSTANT_UNIT] = 0
+        network.bn2.bias[CONSTANT_UNIT] = 1
+
+
+def _hidden(network: CodeMLP, noise: Tensor) -> Tensor:
+    h = torch.relu(network.bn1(network.lin1(noise)))
+    return torch.relu(network.bn2(network.lin2(h)))
+
+
+def _imle(
+    network: CodeMLP,
+    head: nn.Linear,
+    target: Tensor,
+    recipe: SamplingRecipe,
+    generator: torch.Generator,
+) -> float:
+    """Alternate matching and pulling, in principal components [K, P] of unit spread."""
+    trained = [p for n, p in network.named_parameters() if not n.startswith("lin_out")]
+    optimizer = torch.optim.Adam([*trained, *head.parameters()], lr=recipe.rate)
     for round_ in range(recipe.rounds):
-        factor = 1 - round_ / recipe.rounds
-        optimizer.param_groups[0]["lr"] = recipe.rate * max(factor, 0.05)
-        noise = _match(network, target, center, spread, recipe, generator)
+        optimizer.param_groups[0]["lr"] = recipe.rate * max(1 - round_ / recipe.rounds, 0.03)
+        noise = _match(network, head, target, recipe, generator)
         network.train()
         for _ in range(recipe.steps_per_round):
             rows = torch.randint(len(target), (recipe.batch_size,), generator=generator)
             jitter = recipe.noise * torch.randn(noise[rows].shape, generator=generator)
-            made = (network(noise[rows] + jitter).flatten(1) - center) / spread
+            made = head(_hidden(network, noise[rows] + jitter))
             loss = (made - target[rows]).square().mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            error = float(loss.detach().sqrt())
+            _fix_constant(network)
     network.eval()
-    return error
+    noise = _match(network, head, target, recipe, generator)
+    with torch.no_grad():
+        made = head(_hidden(network, noise))
+    return float((made - target).square().mean().sqrt())
 
 
 @torch.no_grad()
 def _match(
     network: CodeMLP,
+    head: nn.Linear,
     target: Tensor,
-    center: Tensor,
-    spread: Tensor,
     recipe: SamplingRecipe,
     generator: torch.Generator,
 ) -> Tensor:
@@ -70,5 +113,4 @@ def _match(
     network.eval()
     count = recipe.candidates * len(target)
     noise = torch.randn(count, network.config.noise_dim, generator=generator)
-    made = (network(noise).flatten(1) - center) / spread
-    return noise[torch.cdist(target, made).argmin(dim=1)]
+    return noise[torch.cdist(target, head(_hidden(network, noise))).argmin(dim=1)]

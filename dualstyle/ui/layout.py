@@ -158,6 +158,7 @@ def _layout(handlers: Handlers) -> _Parts:
             strengths = _strength_row(handlers)
         with gr.Column(elem_id="styles-pane"):
             domain, gallery, drawing = _styles_pane(handlers)
+    gr.Markdown(label("privacy_more"), elem_id="privacy-more")
     return _Parts(
         visit, style, photo, as_is, faces_box, faces, *shown, *chance, *strengths, domain, gallery,
         drawing,
@@ -174,9 +175,12 @@ def _photo_pane() -> tuple[SafeImage, gr.Button, gr.Column, gr.Gallery]:
         buttons=[],
     )
     as_is = gr.Button(label("as_is"), visible=False, elem_id="as-is")
+    gr.Markdown(label("privacy"), elem_id="privacy")
     with gr.Column(visible=False, elem_id="faces-box") as faces_box:
+        gr.Markdown(label("faces"))
         faces = gr.Gallery(
             label=label("faces"),
+            show_label=False,
             columns=6,
             height="auto",
             object_fit="cover",
@@ -185,7 +189,6 @@ def _photo_pane() -> tuple[SafeImage, gr.Button, gr.Column, gr.Gallery]:
             buttons=[],
             elem_id="faces",
         )
-    gr.Markdown(label("privacy"), elem_id="privacy")
     return photo, as_is, faces_box, faces
 
 
@@ -214,7 +217,7 @@ def _result_pane() -> tuple[gr.Image, gr.ImageSlider, gr.Markdown, gr.DownloadBu
 
 
 def _chance_row() -> tuple[gr.Button, gr.Number]:
-    with gr.Row(elem_id="chance", equal_height=True):
+    with gr.Row(elem_id="chance"):
         surprise = gr.Button(label("surprise"), elem_id="surprise")
         seed = gr.Number(
             label=label("seed"), precision=0, minimum=0, interactive=True, elem_id="seed"
@@ -235,6 +238,7 @@ def _strength_row(handlers: Handlers) -> tuple[gr.Slider, gr.Slider]:
                 info=label(f"{name}_info"),
                 interactive=True,
                 buttons=[],
+                min_width=240,
                 elem_id=name,
             )
             for name in ("structure", "color")

@@ -36,10 +36,13 @@ LABELS: dict[str, dict[str, str]] = {
         "faces": "Several faces: choose one",
         "as_is": "Use the middle of the picture as it is",
         "privacy": (
-            "Your photo is processed only by the computer that runs this page and is sent to "
-            "nobody else. The photo, the shape of the face found in it and the results are "
-            "deleted after about half an hour, and nothing is used for training. Upload only "
-            "pictures of people who agree."
+            "Stays on the computer that runs this page; deleted after about half an hour."
+        ),
+        "privacy_more": (
+            "**Your photo.** The photo, the place and shape of the faces found in it and the "
+            "results are kept in memory and in temporary files of the computer that runs this "
+            "page, for about half an hour, and then deleted. They are sent to nobody else and "
+            "never used for training. Upload only pictures of people who agree."
         ),
         "result": "Portrait",
         "empty": "The portrait appears here as soon as there is a photo.",
@@ -55,8 +58,8 @@ LABELS: dict[str, dict[str, str]] = {
         "styles": "Styles",
         "bundled": (
             "This page runs on the small bundled model ({size} px). The published styles "
-            "(1024 px) appear here once their weights have been fetched: "
-            "`python -m dualstyle fetch cartoon`, then start the page again."
+            "(1024 px) appear once they are fetched (`python -m dualstyle fetch cartoon`) and "
+            "the page is started again."
         ),
         "bundled_plain": "This page runs on the small bundled model.",
     },
@@ -68,17 +71,18 @@ LABELS: dict[str, dict[str, str]] = {
         "photo": "내 사진",
         "faces": "얼굴이 여럿입니다. 하나를 고르세요",
         "as_is": "사진 가운데를 그대로 쓰기",
-        "privacy": (
-            "사진은 이 페이지를 실행하는 컴퓨터에서만 처리되며 다른 곳으로 보내지 않습니다. "
-            "사진과 사진에서 찾은 얼굴 형태, 결과 그림은 약 30분 뒤에 지워지고 학습에 쓰이지 "
-            "않습니다. 동의한 사람의 사진만 올려 주세요."
+        "privacy": "이 페이지를 실행하는 컴퓨터에만 머물며 약 30분 뒤에 지워집니다.",
+        "privacy_more": (
+            "**내 사진.** 사진과 사진에서 찾은 얼굴의 위치와 형태, 결과 그림은 이 페이지를 실행하는 "
+            "컴퓨터의 메모리와 임시 파일에 약 30분 동안 두었다가 지웁니다. 다른 곳으로 보내지 않고 "
+            "학습에 쓰지 않습니다. 동의한 사람의 사진만 올려 주세요."
         ),
         "result": "초상",
         "empty": "사진을 올리면 여기에 초상이 나타납니다.",
         "compare": "전과 후",
         "download": "PNG 내려받기",
-        "surprise": "아무거나 그려 줘",
-        "seed": "아무거나의 번호",
+        "surprise": "깜짝 화풍",
+        "seed": "깜짝 화풍 번호",
         "structure": "모양",
         "structure_info": "0: 사진대로, 1: 화풍대로",
         "color": "색",
@@ -87,8 +91,7 @@ LABELS: dict[str, dict[str, str]] = {
         "styles": "화풍",
         "bundled": (
             "이 페이지는 함께 들어 있는 작은 모델({size} px)로 돌아갑니다. 공개된 화풍(1024 px)은 "
-            "가중치를 받아 두면 여기에 나타납니다: `python -m dualstyle fetch cartoon` 실행 뒤 "
-            "페이지를 다시 시작하세요."
+            "가중치를 받고(`python -m dualstyle fetch cartoon`) 페이지를 다시 시작하면 나타납니다."
         ),
         "bundled_plain": "이 페이지는 함께 들어 있는 작은 모델로 돌아갑니다.",
     },
@@ -121,7 +124,7 @@ _SAYINGS: dict[str, dict[str, str]] = {
         "waits": "{style}을(를) 골랐습니다. 이제 사진을 올려 주세요. 사진은 30분 뒤에 잊습니다.",
         "drawn": "{style} · 모양 {structure:g} · 색 {color:g} · {size} px · {seconds:.1f}초",
         "style": "{domain} {number}",
-        "surprise": "{domain}, 아무거나 {number}",
+        "surprise": "{domain}, 깜짝 화풍 {number}",
         "alt": "{style} 화풍의 초상",
         "looking": "얼굴을 찾는 중",
         "encoding": "얼굴을 읽는 중",
