@@ -149,7 +149,7 @@ class WeightFile:
             raise ValueError(f"sha256 must be 64 hex digits, got {self.sha256!r}")
 
 
-def _check_range(name: str, value: float, low: float, high: float) -> None:
+def _check_range(name: str, value: object, low: float, high: float) -> None:
     if not (isinstance(value, (int, float)) and math.isfinite(value) and low <= value <= high):
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}, got {value!r}")
 

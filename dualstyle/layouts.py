@@ -13,7 +13,7 @@ models/encoder_wplus.pt                     encoder_wplus.safetensors
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from dualstyle.checkpoints import base_path, read_header
 from dualstyle.config import Space, WeightFile
 from dualstyle.hub import find_in_folder
 
+Origin = Literal["folder", "hub", "bundled"]
 Role = Literal["generator", "codes", "sampler", "encoder z+", "encoder w+"]
 ConvertedRole = Role | Literal["base", "face sampler"]
 
@@ -35,6 +36,18 @@ CONVERTED: Mapping[Role, str] = {  # {}: the domain's own folder
 }
 
 _CODES = ("refined_exstyle_code.npy", "exstyle_code.npy")  # the better one first, as published
+_OPTIONAL: tuple[ConvertedRole, ...] = ("sampler", "encoder w+", "face sampler")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileState:
+    """One file of a domain, and whether it is on this machine."""
+
+    role: str
+    name: str  # in the source
+    present: bool
+    size: int | None  # [bytes] as it lies here; otherwise as pinned
+    origin: Origin
 
 
 def official_files(domain: Domain) -> dict[Role, WeightFile]:
@@ -86,6 +99,29 @@ def converted_in(root: Path, domain: Domain) -> dict[ConvertedRole, Path]:
         if named.is_file():
             paths["base"] = named
     return paths
+
+
+def converted_state(root: Path, domain: Domain, origin: Origin) -> list[FileState]:
+    """Say of every file of a domain in the converted layout whether it is there.
+
+    What a domain can do without is left out where it is not there.
+
+    Raises:
+        CheckpointError: A file that says what it is cannot be read.
+    """
+    states: list[FileState] = []
+    for role, path in converted_in(root, domain).items():
+        name, size, label = path.relative_to(root).as_posix(), None, str(role)
+        if path.is_file():
+            size = path.stat().st_size
+            if role in ENCODERS.values():  # in a bundled model the usual encoder may be w+
+                label = f"encoder {read_header(path).space}"
+        elif role in _OPTIONAL:
+            continue
+        states.append(
+            FileState(role=label, name=name, present=size is not None, size=size, origin=origin)
+        )
+    return states
 
 
 def unpinned(domain: Domain) -> Domain:

@@ -123,15 +123,17 @@ def upfirdn_reference(x: Tensor, kernel: Tensor, *, up: int, pads: tuple[int, in
     """Zero-insertion, padding and filtering, step by step: the twin of `blur` and `upsample_rgb`.
 
     Each sample is followed by `up - 1` zeros on both axes, the map is padded by `pads` (before,
-    after), and a "valid" convolution with the flipped `kernel` follows.
+    after), and every plane is convolved by itself ("valid") with the flipped `kernel`, as the
+    published operation does on a CPU.
     """
     batch, channels, height, width = x.shape
     spread = x.new_zeros(batch, channels, height, up, width, up)
     spread[:, :, :, 0, :, 0] = x
     spread = spread.reshape(batch, channels, height * up, width * up)
     spread = F.pad(spread, (*pads, *pads))
-    filters = kernel.flip(0, 1).to(x)[None, None].expand(channels, 1, -1, -1)
-    return F.conv2d(spread, filters, groups=channels)
+    planes = spread.reshape(batch * channels, 1, *spread.shape[2:])
+    filtered = F.conv2d(planes, kernel.flip(0, 1).to(x)[None, None])
+    return filtered.reshape(batch, channels, *filtered.shape[2:])
 
 
 def modulated_conv2d(

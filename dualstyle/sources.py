@@ -25,15 +25,16 @@ from dualstyle.errors import CatalogueError, CheckpointError, HubError
 from dualstyle.layouts import (
     CONVERTED,
     ENCODERS,
+    FileState,
+    Origin,
     Role,
     converted_in,
+    converted_state,
     official_files,
     official_in,
     unpinned,
 )
 from dualstyle.store import Converted, Store, default_cache
-
-Origin = Literal["folder", "hub", "bundled"]
 
 OFFICIAL_SPACE: Space = "z+"  # of the encoder that the authors advise for stylizing
 FIRST_CHOICE = "cartoon"  # of the published domains, when several are there
@@ -59,17 +60,6 @@ class DomainFiles:
     sampler: Path | None = None  # draws extrinsic codes
     encoders: Mapping[Space, Path] = field(default_factory=dict)  # those that are ready
     intrinsic_sampler: Path | None = None  # draws intrinsic codes, for bundled models
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileState:
-    """One file of a domain, and whether it is on this machine."""
-
-    role: str
-    name: str  # in the source
-    present: bool
-    size: int | None  # [bytes] as it lies here; otherwise as pinned
-    origin: Origin
 
 
 class Library:
@@ -163,16 +153,7 @@ class Library:
         root, origin = self._converted_root(chosen)
         if root is None:
             return [self._find(chosen, role, file) for role, file in official_files(chosen).items()]
-        return [
-            FileState(
-                role=role,
-                name=path.relative_to(root).as_posix(),
-                present=path.is_file(),
-                size=path.stat().st_size if path.is_file() else None,
-                origin=origin,
-            )
-            for role, path in converted_in(root, chosen).items()
-        ]
+        return converted_state(root, chosen, origin)
 
     def available(self) -> list[str]:
         """Names of the domains that can be drawn, from photos, without the network."""

@@ -69,7 +69,10 @@ def generator_state(flavour="", base=""):
 def encoder_state(base=""):
     """Official names of a pSp: encoder and decoder, the latter with the generators' numbers."""
     keys = []
-    for key, shape, *rest in entries("keys_psp_encoder.json"):
+    for name, shape, *rest in entries("keys/psp_zplus.json"):
+        if not name.startswith("encoder."):
+            continue
+        key = name.removeprefix("encoder.")
         head = int(key.split(".")[1]) if key.startswith("styles.") else -1
         shape = [_NARROW_ENCODER.get(n, n) for n in shape]
         if ".linear." in key:
@@ -91,7 +94,7 @@ def encoder_state(base=""):
 def sampler_state():
     """Official names of both halves of a sampling network, "color." and "structure." before."""
     outputs = {7 * 512: 7 * DIM, 11 * 512: COLOR.num_layers * DIM}
-    return state(_narrowed(entries("keys_sampler.json"), outputs), rule_convolutional)
+    return state(_narrowed(entries("keys/sampler.json"), outputs), rule_convolutional)
 
 
 def write_generator(path: Path, *, flavour="", base="") -> Path:

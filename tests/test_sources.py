@@ -479,6 +479,8 @@ def test_state_tells_what_is_there_and_asks_nobody(library, published, tmp_path,
     assert bundled["base"].present
     assert bundled["base"].name == "base.safetensors"
     assert {s.origin for s in bundled.values()} == {"bundled"}
+    assert bundled["encoder w+"].name == "encoder.safetensors"
+    assert "encoder z+" not in bundled
     assert server.requests == []
     assert not (tmp_path / "cache").exists()
 

@@ -186,7 +186,8 @@ class StyleGAN2(nn.Module):
         if len(maps) != self.config.num_noises:
             raise ValueError(f"expected {self.config.num_noises} noise maps, got {len(maps)}")
         x = self.constant.expand(w_plus.shape[0], -1, -1, -1).to(dtype)
-        x = x.contiguous(memory_format=torch.channels_last)
+        if not reference:
+            x = x.contiguous(memory_format=torch.channels_last)
         rgb = None
         for k, size in enumerate(self.config.resolutions):
             for layer in (2 * k - 1, 2 * k) if k else (0,):

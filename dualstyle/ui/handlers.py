@@ -83,6 +83,7 @@ class Page(NamedTuple):
     faces_box: Any = SKIP
     as_is: Any = SKIP
     seed: Any = SKIP
+    gallery: Any = SKIP
 
 
 class Wishes(NamedTuple):
@@ -254,6 +255,8 @@ class Handlers:
         options = self._options(Wishes(domain, None, None), language, seed=seed or 0)
         style = Style(domain, f"{RANDOM}:{options.seed}")
         wishes = Wishes(domain, structure, color)
+        # No thumbnail is this style's; one that stayed selected could not be clicked again.
+        yield Page(gallery=gr.update(selected_index=None))
         yield from self._draw(visit, style, wishes, language, progress)
 
     def on_strength(

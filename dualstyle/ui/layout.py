@@ -45,14 +45,14 @@ class _Parts:
     result: gr.Image
     compare: gr.ImageSlider
     note: gr.Markdown
+    domain: gr.Radio
+    gallery: gr.Gallery
+    drawing: gr.HTML
     download: gr.DownloadButton
     surprise: gr.Button
     seed: gr.Number
     structure: gr.Slider
     color: gr.Slider
-    domain: gr.Radio
-    gallery: gr.Gallery
-    drawing: gr.HTML
 
     @property
     def page(self) -> list[Any]:
@@ -131,6 +131,7 @@ def _theme() -> Base:
         block_title_text_color_dark="*neutral_100",
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_300",
+        body_text_color_subdued="*neutral_600",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
         button_primary_background_fill_dark="*primary_600",
@@ -154,15 +155,12 @@ def _layout(handlers: Handlers) -> _Parts:
             photo, as_is, faces_box, faces = _photo_pane()
         with gr.Column(elem_id="result-pane"):
             shown = _result_pane()
-            chance = _chance_row()
-            strengths = _strength_row(handlers)
         with gr.Column(elem_id="styles-pane"):
-            domain, gallery, drawing = _styles_pane(handlers)
+            styles = _styles_pane(handlers)
+        with gr.Column(elem_id="tools-pane"):
+            tools = _tools_pane(handlers)
     gr.Markdown(label("privacy_more"), elem_id="privacy-more")
-    return _Parts(
-        visit, style, photo, as_is, faces_box, faces, *shown, *chance, *strengths, domain, gallery,
-        drawing,
-    )  # fmt: skip
+    return _Parts(visit, style, photo, as_is, faces_box, faces, *shown, *styles, *tools)
 
 
 def _photo_pane() -> tuple[SafeImage, gr.Button, gr.Column, gr.Gallery]:
@@ -192,7 +190,7 @@ def _photo_pane() -> tuple[SafeImage, gr.Button, gr.Column, gr.Gallery]:
     return photo, as_is, faces_box, faces
 
 
-def _result_pane() -> tuple[gr.Image, gr.ImageSlider, gr.Markdown, gr.DownloadButton]:
+def _result_pane() -> tuple[gr.Image, gr.ImageSlider, gr.Markdown]:
     with gr.Tabs(elem_id="result-tabs"):
         with gr.Tab(label("result"), id="result"):
             result = gr.Image(
@@ -210,39 +208,7 @@ def _result_pane() -> tuple[gr.Image, gr.ImageSlider, gr.Markdown, gr.DownloadBu
                 elem_id="compare",
             )
     note = gr.Markdown(label("empty"), elem_id="note")
-    download = gr.DownloadButton(
-        label("download"), interactive=False, variant="primary", elem_id="download"
-    )
-    return result, compare, note, download
-
-
-def _chance_row() -> tuple[gr.Button, gr.Number]:
-    with gr.Row(elem_id="chance"):
-        surprise = gr.Button(label("surprise"), elem_id="surprise")
-        seed = gr.Number(
-            label=label("seed"), precision=0, minimum=0, interactive=True, elem_id="seed"
-        )
-    return surprise, seed
-
-
-def _strength_row(handlers: Handlers) -> tuple[gr.Slider, gr.Slider]:
-    options = handlers.stylizer.default_options(handlers.domains[0])
-    with gr.Row(elem_id="strengths"):
-        return tuple(  # pyright: ignore[reportReturnType]  two names give a pair
-            gr.Slider(
-                0,
-                1,
-                value=getattr(options, name),
-                step=SLIDER_STEP,
-                label=label(name),
-                info=label(f"{name}_info"),
-                interactive=True,
-                buttons=[],
-                min_width=240,
-                elem_id=name,
-            )
-            for name in ("structure", "color")
-        )
+    return result, compare, note
 
 
 def _styles_pane(handlers: Handlers) -> tuple[gr.Radio, gr.Gallery, gr.HTML]:
@@ -267,6 +233,44 @@ def _styles_pane(handlers: Handlers) -> tuple[gr.Radio, gr.Gallery, gr.HTML]:
         elem_id="styles",
     )
     return domain, gallery, drawing
+
+
+def _tools_pane(
+    handlers: Handlers,
+) -> tuple[gr.DownloadButton, gr.Button, gr.Number, gr.Slider, gr.Slider]:
+    download = gr.DownloadButton(
+        label("download"), interactive=False, variant="primary", elem_id="download"
+    )
+    with gr.Row(elem_id="chance"):
+        surprise = gr.Button(label("surprise"), min_width=160, scale=2, elem_id="surprise")
+        seed = gr.Number(
+            label=label("seed"),
+            show_label=False,
+            container=False,
+            precision=0,
+            min_width=100,
+            placeholder=label("seed"),
+            interactive=True,
+            elem_id="seed",
+        )
+    options = handlers.stylizer.default_options(handlers.domains[0])
+    with gr.Row(elem_id="strengths"):
+        structure, color = (
+            gr.Slider(
+                0,
+                1,
+                value=value,
+                step=SLIDER_STEP,
+                label=label(name),
+                info=label(f"{name}_info"),
+                interactive=True,
+                buttons=[],
+                min_width=240,
+                elem_id=name,
+            )
+            for name, value in (("structure", options.structure), ("color", options.color))
+        )
+    return download, surprise, seed, structure, color
 
 
 # ---- the events ----

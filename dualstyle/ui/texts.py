@@ -35,9 +35,7 @@ LABELS: dict[str, dict[str, str]] = {
         "photo": "Your photo",
         "faces": "Several faces: choose one",
         "as_is": "Use the middle of the picture as it is",
-        "privacy": (
-            "Stays on the computer that runs this page; deleted after about half an hour."
-        ),
+        "privacy": ("Stays on the computer that runs this page; deleted after about half an hour."),
         "privacy_more": (
             "**Your photo.** The photo, the place and shape of the faces found in it and the "
             "results are kept in memory and in temporary files of the computer that runs this "
@@ -73,9 +71,9 @@ LABELS: dict[str, dict[str, str]] = {
         "as_is": "사진 가운데를 그대로 쓰기",
         "privacy": "이 페이지를 실행하는 컴퓨터에만 머물며 약 30분 뒤에 지워집니다.",
         "privacy_more": (
-            "**내 사진.** 사진과 사진에서 찾은 얼굴의 위치와 형태, 결과 그림은 이 페이지를 실행하는 "
-            "컴퓨터의 메모리와 임시 파일에 약 30분 동안 두었다가 지웁니다. 다른 곳으로 보내지 않고 "
-            "학습에 쓰지 않습니다. 동의한 사람의 사진만 올려 주세요."
+            "**내 사진.** 사진과 사진에서 찾은 얼굴의 위치와 형태, 결과 그림은 이 페이지를 "
+            "실행하는 컴퓨터의 메모리와 임시 파일에 약 30분 동안 두었다가 지웁니다. 다른 곳으로 "
+            "보내지 않고 학습에 쓰지 않습니다. 동의한 사람의 사진만 올려 주세요."
         ),
         "result": "초상",
         "empty": "사진을 올리면 여기에 초상이 나타납니다.",

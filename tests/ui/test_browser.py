@@ -134,6 +134,13 @@ def test_a_photo_is_drawn_at_once_and_each_style_is_one_click(visit, photo, addr
     download.value.save_as(tmp_path / "got.png")
     assert read_recipe(tmp_path / "got.png").style == "5.jpg"
 
+    page.get_by_role("button", name="Surprise me").click()
+    seed = page.locator("#seed input")
+    visitor.see_result_of(r"pocket-cartoon_random-\d+")
+    assert f"random-{seed.input_value()}_" in visitor.result.get_attribute("src")
+    page.get_by_label("Thumbnail 6 of").click()  # again, after something else
+    visitor.see_result_of("pocket-cartoon_5")
+
     page.get_by_label("Pocket Comic").check()
     expect(page.locator("#surprise")).to_be_disabled()
     page.get_by_label("Thumbnail 3 of").click()

@@ -106,6 +106,7 @@ def test_a_surprise_shows_its_number_and_the_number_repeats_it(handlers):
     visit = merged(handlers.on_photo(picture(), None, *WISHES)).visit
     surprise = merged(handlers.on_surprise(visit, *WISHES))
     seed = surprise.seed["value"]
+    assert surprise.gallery["selected_index"] is None
     assert read_recipe(surprise.result["value"]).style == f"random:{seed}"
     again = merged(handlers.on_seed(seed, visit, *WISHES))
     assert pixels(again.result["value"]) == pixels(surprise.result["value"])
