@@ -12,24 +12,38 @@ import argparse
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from dualstyle import Stylizer, library_at_home, open_untrusted, save_png  # noqa: E402
-from dualstyle.faces import choose  # noqa: E402
+from dualstyle.faces import AlignedFace, choose  # noqa: E402
 from dualstyle.images import grid  # noqa: E402
 
 COLUMNS = 8
 SHOWN = {  # styles chosen for variety; the model card shows failures
-    "pocket-cartoon": (0, 57, 114, 171, 228, 285, 342),
-    "pocket-engraving": (0, 64, 128, 192, 256, 320, 384),
-    "pocket-comic": (1, 12, 22, 30, 37, 47, 61),
+    "pocket-cartoon": (77, 11, 231, 154, 198, 286, 55),
+    "pocket-engraving": (54, 18, 144, 306, 252, 288, 396),
+    "pocket-comic": (22, 27, 14, 54, 35, 31, 11),
 }
+FAILURES = (  # sunglasses of an exemplar, a faded print, pencil, chalk, neon
+    ("pocket-cartoon", 0), ("pocket-cartoon", 220), ("pocket-engraving", 0),
+    ("pocket-comic", 48), ("pocket-comic", 52), ("pocket-comic", 61),
+)  # fmt: skip
 PEOPLE = 8  # of nobody, per domain
 
 
+def drawn(stylizer: Stylizer, crop: AlignedFace, domain: str, style: int) -> Image.Image:
+    """One crop in one style, with the domain's defaults."""
+    code = stylizer.encode([crop], domain=domain)
+    options = stylizer.default_options(domain)
+    *_, [picture] = stylizer.render(code, stylizer.exemplar(domain, style), options)
+    return picture
+
+
 def main() -> None:
-    """Draw results.png and nobody.png."""
+    """Draw results.png, failures.png and nobody.png."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("photo", type=Path)
     parser.add_argument("out", type=Path, help="folder")
@@ -39,25 +53,26 @@ def main() -> None:
     [face] = choose(stylizer.detect(photo), "best")
     crop = stylizer.align(photo, face)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    first = next(iter(SHOWN))
+    size = stylizer.image_size(first)
+    shown = crop.picture.resize((size, size), reducing_gap=3.0)
+    [plain] = stylizer.reconstruct(stylizer.encode([crop], domain=first), first)
 
     pictures = []
-    for row, (domain, styles) in enumerate(SHOWN.items()):
-        code = stylizer.encode([crop], domain=domain)
-        size = stylizer.image_size(domain)
-        plain = stylizer.reconstruct(code, domain)[0]
-        pictures.append(plain if row else crop.picture.resize((size, size), reducing_gap=3.0))
-        for style in styles:
-            exemplar = stylizer.exemplar(domain, style)
-            *_, [drawn] = stylizer.render(code, exemplar, stylizer.default_options(domain))
-            pictures.append(drawn)
+    for domain, styles in SHOWN.items():
+        pictures.append(shown if domain == first else plain)
+        pictures += [drawn(stylizer, crop, domain, style) for style in styles]
     save_png(grid(pictures, COLUMNS), arguments.out / "results.png")
+
+    pictures = [shown, plain, *(drawn(stylizer, crop, *failure) for failure in FAILURES)]
+    save_png(grid(pictures, COLUMNS), arguments.out / "failures.png")
 
     pictures = []
     for domain in SHOWN:
         for seed in range(PEOPLE):
             nobody, style = stylizer.random_face(domain, seed), stylizer.random_style(domain, seed)
-            *_, [drawn] = stylizer.render(nobody, style, stylizer.default_options(domain))
-            pictures.append(drawn)
+            *_, [picture] = stylizer.render(nobody, style, stylizer.default_options(domain))
+            pictures.append(picture)
     save_png(grid(pictures, COLUMNS), arguments.out / "nobody.png")
 
 
