@@ -1,6 +1,10 @@
 """Draw the README's pictures of the bundled model: one photo in many styles, and nobody.
 
     python benchmarks/pictures.py astronaut.png docs
+    python benchmarks/pictures.py astronaut.png docs --thumbnails
+
+With --thumbnails it also draws the bundled model's shipped thumbnails anew, as is needed after
+every training.
 
 The photo of the README is NASA's portrait of Eileen Collins, public domain, as it lies in the
 scikit-image package (skimage/data/astronaut.png).
@@ -9,7 +13,9 @@ scikit-image package (skimage/data/astronaut.png).
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -20,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 from dualstyle import Stylizer, library_at_home, open_untrusted, save_png  # noqa: E402
 from dualstyle.faces import AlignedFace, choose  # noqa: E402
 from dualstyle.images import grid  # noqa: E402
+from dualstyle.ui.thumbnails import Thumbnails  # noqa: E402
 
 COLUMNS = 8
 SHOWN = {  # styles chosen for variety; the model card shows failures
@@ -42,13 +49,33 @@ def drawn(stylizer: Stylizer, crop: AlignedFace, domain: str, style: int) -> Ima
     return picture
 
 
+def ship_thumbnails(stylizer: Stylizer) -> None:
+    """Draw the thumbnails of the bundled domains into their folders."""
+    library = stylizer.library
+    for domain in SHOWN:
+        chosen = library.catalogue[domain]
+        shipped = library.bundled / str(chosen.bundled) / chosen.folder / "thumbnails"
+        shutil.rmtree(shipped, ignore_errors=True)
+        with tempfile.TemporaryDirectory() as folder:
+            thumbnails = Thumbnails(stylizer, Path(folder))
+            for style in thumbnails.missing(domain):
+                thumbnails.draw(domain, style)
+            drawn = thumbnails.paths(domain)
+            shipped.mkdir()
+            for path in drawn:
+                shutil.copyfile(path, shipped / path.name)
+
+
 def main() -> None:
     """Draw results.png, failures.png and nobody.png."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("photo", type=Path)
     parser.add_argument("out", type=Path, help="folder")
+    parser.add_argument("--thumbnails", action="store_true", help="also those of the styles")
     arguments = parser.parse_args()
     stylizer = Stylizer(library_at_home())
+    if arguments.thumbnails:
+        ship_thumbnails(stylizer)
     photo = open_untrusted(arguments.photo)
     [face] = choose(stylizer.detect(photo), "best")
     crop = stylizer.align(photo, face)

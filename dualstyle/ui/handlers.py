@@ -7,26 +7,22 @@ argument and goes out in a `Page`.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from dualstyle.catalogue import Catalogue
 from dualstyle.codes import RANDOM, IntrinsicCode, seed_of
-from dualstyle.config import NUM_STRUCTURE_LAYERS, Recipe, StylizeOptions
-from dualstyle.faces import AlignedFace, aligned_as_is, choose
-from dualstyle.images import png_bytes
-from dualstyle.stylizer import ALIGNED, Stylizer
+from dualstyle.config import NUM_STRUCTURE_LAYERS, StylizeOptions
+from dualstyle.faces import aligned_as_is, choose
+from dualstyle.stylizer import Stylizer
+from dualstyle.ui.page import SKIP, Page, Style, Visit, captioned, finished, stored
 from dualstyle.ui.texts import language_of, say, shown_to_visitor, title_of
 from dualstyle.ui.thumbnails import Thumbnails
 
@@ -37,53 +33,6 @@ TURN_PATIENCE = 1.0  # [s] thumbnails wait for their turn before they give their
 SAME_STRENGTH = 0.005  # half of what a slider or a recipe shows
 
 PROGRESS = gr.Progress()
-SKIP = gr.skip()
-
-
-@dataclass(frozen=True, eq=False)
-class Visit:
-    """What is remembered of a visitor for half an hour; everything is on the CPU."""
-
-    faces: tuple[AlignedFace, ...]  # those that can be chosen, best first
-    chosen: int = 0
-    as_is: bool = False  # the picture was taken as a crop of a face
-    code: IntrinsicCode | None = None  # of the chosen face, once it was needed
-
-    @property
-    def face(self) -> str:
-        """The chosen face, as `Recipe.face`."""
-        if self.as_is:
-            return ALIGNED
-        return str(self.chosen + 1) if self.chosen else "best"
-
-
-@dataclass(frozen=True)
-class Style:
-    """The style of a visit: a domain, and an exemplar's number or "random:SEED"."""
-
-    domain: str
-    style: int | str
-
-
-class Page(NamedTuple):
-    """What a handler changes on the page, in the order of the outputs; the rest stays.
-
-    Components that show a visitor's pictures are changed by `gr.update` only. A bare value would,
-    after the first update, belong to the session's copy of the component, and Gradio deletes files
-    on schedule only for the original.
-    """
-
-    visit: Any = SKIP
-    style: Any = SKIP
-    result: Any = SKIP
-    compare: Any = SKIP
-    download: Any = SKIP
-    note: Any = SKIP
-    faces: Any = SKIP
-    faces_box: Any = SKIP
-    as_is: Any = SKIP
-    seed: Any = SKIP
-    gallery: Any = SKIP
 
 
 class Wishes(NamedTuple):
@@ -293,7 +242,7 @@ class Handlers:
             gr.update(value=options.structure),
             gr.update(value=options.color),
             gr.update(interactive=has_sampler),
-            gr.update(interactive=has_sampler),
+            gr.update(value=None, interactive=has_sampler),
         )
 
     def draw_thumbnails(
@@ -366,7 +315,7 @@ class Handlers:
                 extrinsic = self.stylizer.style(domain, _called(style), seed=options.seed)
                 *_, [picture] = self.stylizer.render(code, extrinsic, options)
             recipe = self.stylizer.recipe(code, extrinsic, options)
-        return _stored(picture, recipe), json.loads(recipe.to_json())
+        return stored(picture, recipe), json.loads(recipe.to_json())
 
     # ---- drawing ----
 
@@ -413,7 +362,7 @@ class Handlers:
             size=final,
             seconds=time.monotonic() - started,
         )
-        yield _finished(visit, style, picture, recipe, note, alt)
+        yield finished(visit, style, picture, recipe, note, alt)
 
     def _encoded(
         self, visit: Visit, domain: str, language: str, progress: gr.Progress
@@ -465,43 +414,6 @@ class Handlers:
         if seed is not None:
             return say(language, "surprise", domain=title, number=seed)
         return say(language, "style", domain=title, number=style.style)
-
-
-def captioned(paths: list[Path]) -> list[tuple[str, str]]:
-    """Thumbnails with their numbers, which are read out instead of being shown."""
-    return [(str(path), str(number)) for number, path in enumerate(paths)]
-
-
-def _finished(
-    visit: Visit, style: Style, picture: Image.Image, recipe: Recipe, note: str, alt: str
-) -> Page:
-    path = _stored(picture, recipe)
-    crop = visit.faces[visit.chosen].picture
-    before = crop.resize(picture.size, Image.Resampling.BICUBIC)
-    return Page(
-        visit=visit,
-        style=style,
-        result=gr.update(value=path, alt_text=alt),
-        compare=gr.update(value=(before, path)),
-        download=gr.update(value=path, interactive=True),
-        note=gr.update(value=note),
-        as_is=gr.update(visible=False),
-    )
-
-
-def _stored(picture: Image.Image, recipe: Recipe) -> str:
-    """Write the PNG, under a name that says how it was drawn, where Gradio deletes it in time."""
-    return save_bytes_to_cache(
-        png_bytes(picture, recipe=recipe), file_name(recipe), get_upload_folder()
-    )
-
-
-def file_name(recipe: Recipe) -> str:
-    """Name of a result, such as ``cartoon_026_s60_c100.png`` (strengths in per cent)."""
-    stem = recipe.style.rpartition(".")[0] or recipe.style
-    style = re.sub(r"[^\w-]+", "-", stem)[:40]
-    structure, color = recipe.options.structure, recipe.options.color
-    return f"{recipe.domain}_{style}_s{structure * 100:.0f}_c{color * 100:.0f}.png"
 
 
 def _index(event: gr.SelectData) -> int:

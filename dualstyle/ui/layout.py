@@ -17,7 +17,8 @@ from gradio.themes import Base, Default
 from dualstyle.catalogue import POCKET, Catalogue
 from dualstyle.errors import DualStyleError
 from dualstyle.stylizer import Stylizer
-from dualstyle.ui.handlers import Handlers, Page
+from dualstyle.ui.handlers import Handlers
+from dualstyle.ui.page import Page
 from dualstyle.ui.safe_image import SafeImage
 from dualstyle.ui.texts import domain_key, label, translations
 from dualstyle.ui.thumbnails import Thumbnails
@@ -86,7 +87,7 @@ def build_demo(
     domains = [first, *(name for name in stylizer.library.available() if name != first)]
     pictures = Thumbnails(stylizer, thumbnails)
     handlers = Handlers(stylizer, catalogue, pictures, domains)
-    gr.set_static_paths(list(pictures.static_folders()))
+    gr.set_static_paths(list(pictures.static_folders()))  # shown as they lie, not copied
     with gr.Blocks(
         title="DualStyle", delete_cache=(CLEANED, KEPT), analytics_enabled=False
     ) as demo:

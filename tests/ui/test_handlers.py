@@ -11,7 +11,8 @@ from PIL import Image
 
 from dualstyle.errors import CatalogueError, FaceError, HubError
 from dualstyle.images import read_recipe
-from dualstyle.ui.handlers import SKIP, Handlers, Page, Style, file_name
+from dualstyle.ui.handlers import Handlers
+from dualstyle.ui.page import SKIP, Page, Style, file_name
 from dualstyle.ui.safe_image import MAX_SIDE, SafeImage
 from dualstyle.ui.texts import _SAYINGS, LABELS, language_of, say, sentence
 from dualstyle.ui.thumbnails import Thumbnails
