@@ -64,7 +64,7 @@ class Handlers:
         self.catalogue = catalogue
         self.thumbnails = thumbnails
         self.domains = domains
-        # Portraits and thumbnails take turns, so that a visitor waits for one thumbnail at most.
+        # Portraits and thumbnails take turns, so that a visitor waits for one thumbnail at a time.
         self._turn = threading.Lock()
 
     # ---- photo and faces ----
@@ -344,13 +344,13 @@ class Handlers:
             started = time.monotonic()
             with self._turn:
                 visit, code = self._encoded(visit, style.domain, language, progress)
-                progress(0.4, desc=say(language, "drawing"))
-                alt = say(language, "alt", style=named)
-                final = self.stylizer.image_size(style.domain)
-                picture = None
-                for [picture] in self.stylizer.render(code, extrinsic, options):
-                    if picture.width < final:
-                        yield Page(visit, style, gr.update(value=picture, alt_text=alt))
+            progress(0.4, desc=say(language, "drawing"))
+            alt = say(language, "alt", style=named)
+            final = self.stylizer.image_size(style.domain)
+            picture = None
+            for picture in self._in_turns(self.stylizer.render(code, extrinsic, options)):
+                if picture.width < final:
+                    yield Page(visit, style, gr.update(value=picture, alt_text=alt))
             assert picture is not None, "a render ends with a picture"
             recipe = self.stylizer.recipe(code, extrinsic, options, face=visit.face)
         note = say(
@@ -363,6 +363,15 @@ class Handlers:
             seconds=time.monotonic() - started,
         )
         yield finished(visit, style, picture, recipe, note, alt)
+
+    def _in_turns(self, stages: Iterator[list[Image.Image]]) -> Iterator[Image.Image]:
+        """Draw size by size; no turn is held while a visitor who may have left is waited for."""
+        while True:
+            with self._turn:
+                drawn = next(stages, None)
+            if drawn is None:
+                return
+            yield drawn[0]
 
     def _encoded(
         self, visit: Visit, domain: str, language: str, progress: gr.Progress

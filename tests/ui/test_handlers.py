@@ -154,6 +154,13 @@ def test_two_visitors_do_not_disturb_each_other(handlers):
     assert pixels(other.result["value"]) != pixels(one.result["value"])
 
 
+def test_a_visitor_who_leaves_in_the_middle_holds_up_nobody(handlers):
+    left = handlers.on_photo(picture(seed=3), None, *WISHES)
+    next(page for page in left if page.result != SKIP)  # the first size is there, the last is not
+    assert merged(handlers.on_photo(picture(seed=4), None, *WISHES)).result["value"]
+    left.close()
+
+
 def test_thumbnails_are_drawn_once_and_blank_before(handlers, monkeypatch):
     blank = handlers.on_domain(CARTOON)[1]["value"]
     assert len(blank) == EXEMPLARS
