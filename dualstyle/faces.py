@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dualstyle.errors import FaceError
-from dualstyle.images import gaussian_blur, point_sample, sample_quad
+from dualstyle.images import gaussian_blur, point_sample, reduced_square, sample_quad
 
 FACE_SIZE = 256  # [px] side of the crop the encoders read
 NUM_LANDMARKS = 68
@@ -222,8 +222,7 @@ class DlibFaceFinder:
         step = max(int(found.width // LANDMARK_FACE), 1)
         half = math.ceil(1.5 * found.width / step) * step
         left, top = (int(edge) for edge in np.floor(found.center) - half)
-        patch = picture.crop((left, top, left + 2 * half, top + 2 * half))  # black outside
-        patch = patch.reduce(step) if step > 1 else patch
+        patch = reduced_square(picture, left, top, 2 * half, step)
         middle = patch.width / 2
         if found.angle:
             patch = patch.rotate(found.angle, Image.Resampling.BICUBIC)

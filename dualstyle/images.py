@@ -271,6 +271,25 @@ def point_sample(picture: Image.Image, corners: NDArray[np.float64], size: int) 
     return picture.transform((size, size), Image.Transform.QUAD, data, Image.Resampling.BILINEAR)
 
 
+def reduced_square(picture: Image.Image, left: int, top: int, side: int, step: int) -> Image.Image:
+    """Cut a square out, black outside of the picture, and reduce it by a whole number.
+
+    Only the part inside the picture is touched, and it is never copied at full size.
+    """
+    if step == 1:
+        return picture.crop((left, top, left + side, top + side))
+    # Blocks of step x step pixels, counted from the patch's corner, that lie inside the picture.
+    first_x, first_y = (max(-(corner // step), 0) for corner in (left, top))
+    end_x = min((picture.width - left) // step, side // step)
+    end_y = min((picture.height - top) // step, side // step)
+    patch = Image.new("RGB", (side // step, side // step))
+    if end_x > first_x and end_y > first_y:
+        corner = (left + first_x * step, top + first_y * step)
+        box = (*corner, left + end_x * step, top + end_y * step)
+        patch.paste(picture.reduce(step, box), (first_x, first_y))
+    return patch
+
+
 def gaussian_blur(pixels: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Blur [H, W, C] over height and width; bit for bit scipy.ndimage.gaussian_filter.
 

@@ -22,6 +22,7 @@ from dualstyle.images import (
     paste_back,
     png_bytes,
     read_recipe,
+    reduced_square,
     sample_quad,
     save_png,
     to_picture,
@@ -439,3 +440,18 @@ def test_gaussian_blur_is_scipys_bit_for_bit(size, sigma):
     pixels = np.random.default_rng(3).random((size, size + 61, 3), dtype=np.float32) * 255
     wanted = ndimage.gaussian_filter(pixels, [sigma, sigma, 0])
     assert (gaussian_blur(pixels, sigma) == wanted).all()
+
+
+@pytest.mark.parametrize("corner", [(-20, -9), (5, 7), (60, 50), (200, 200)])
+def test_a_reduced_square_equals_crop_then_reduce(corner):
+    pixels = np.random.default_rng(0).integers(0, 256, (97, 101, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    left, top = corner
+    step, side = 4, 64
+    expected = np.asarray(picture.crop((left, top, left + side, top + side)).reduce(step))
+    got = np.asarray(reduced_square(picture, left, top, side, step))
+    inside_x = [left + i * step >= 0 and left + (i + 1) * step <= 101 for i in range(side // step)]
+    inside_y = [top + i * step >= 0 and top + (i + 1) * step <= 97 for i in range(side // step)]
+    inside = np.outer(inside_y, inside_x)  # blocks on the edge are left black
+    assert np.array_equal(got[inside], expected[inside])
+    assert not got[~inside].any()
