@@ -282,7 +282,7 @@ def _levelled(found: _Found, tries: list[list[_Found]]) -> _Found:
 
 
 def choose(faces: Sequence[Face], which: str) -> list[Face]:
-    """Pick from detected faces: "best", "all", or a number counted from 1 in the order given.
+    """Pick from detected faces: "best", "all" likely ones, or a number from 1 in the order given.
 
     Raises:
         FaceError: There is no face, or not that many, or the wish is none of the three.
@@ -293,7 +293,7 @@ def choose(faces: Sequence[Face], which: str) -> list[Face]:
             "or say that the picture is already a crop of a face."
         )
     if which == "all":
-        return list(faces)
+        return likely(faces)
     if which == "best":
         return [faces[0]]
     if not (which.isascii() and which.isdigit()):
@@ -301,6 +301,11 @@ def choose(faces: Sequence[Face], which: str) -> list[Face]:
     if not 1 <= int(which) <= len(faces):
         raise FaceError(f"There is no face {which}; the picture shows {len(faces)}, from 1 on.")
     return [faces[int(which) - 1]]
+
+
+def likely(faces: Sequence[Face]) -> list[Face]:
+    """Leave out what is hardly a face, such as a round badge, unless there is nothing better."""
+    return [face for face in faces if face.score >= WEAK_SCORE] or list(faces)
 
 
 def identity_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -329,3 +329,11 @@ def test_a_sketch_of_nothing_is_no_face(finder):
     for x in range(0, 500, 50):
         draw.line((x, 0, 500 - x, 500), fill="black", width=3)
     assert finder.detect(picture) == []
+
+
+def test_all_leaves_out_what_is_hardly_a_face():
+    landmarks = np.zeros((68, 2))
+    sure, unsure = (Face((0, 0, 9, 9), score, landmarks) for score in (1.2, 0.1))
+    assert choose([sure, unsure], "all") == [sure]
+    assert choose([unsure], "all") == [unsure]
+    assert choose([sure, unsure], "2") == [unsure]

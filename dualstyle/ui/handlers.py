@@ -20,7 +20,7 @@ from PIL import Image
 from dualstyle.catalogue import Catalogue
 from dualstyle.codes import RANDOM, IntrinsicCode, seed_of
 from dualstyle.config import NUM_STRUCTURE_LAYERS, StylizeOptions
-from dualstyle.faces import WEAK_SCORE, Face, aligned_as_is, choose
+from dualstyle.faces import aligned_as_is, choose, likely
 from dualstyle.stylizer import Stylizer
 from dualstyle.ui.page import SKIP, Page, Style, Visit, captioned, finished, stored
 from dualstyle.ui.texts import language_of, say, shown_to_visitor, title_of
@@ -87,7 +87,7 @@ class Handlers:
         with shown_to_visitor(language):
             progress(0.05, desc=say(language, "looking"))
             with self._turn:
-                found = _likely(self.stylizer.detect(photo))[:MAX_FACES]
+                found = likely(self.stylizer.detect(photo))[:MAX_FACES]
                 visit = Visit(tuple(self.stylizer.align(photo, face) for face in found))
         if not found:
             empty = self.forgotten(language)
@@ -423,11 +423,6 @@ class Handlers:
         if seed is not None:
             return say(language, "surprise", domain=title, number=seed)
         return say(language, "style", domain=title, number=style.style)
-
-
-def _likely(faces: list[Face]) -> list[Face]:
-    """Leave out what is hardly a face, unless there is nothing better."""
-    return [face for face in faces if face.score >= WEAK_SCORE] or faces
 
 
 def _index(event: gr.SelectData) -> int:
