@@ -20,22 +20,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not burn a shared CPU
     _keep_freed_memory()
-    import torch
-
+    from dualstyle.cli.console import pick_device
     from dualstyle.errors import DualStyleError
     from dualstyle.sources import library_at_home
     from dualstyle.stylizer import Stylizer
     from dualstyle.ui.layout import build_demo, launch_options
 
-    has_cuda = torch.cuda.is_available()
-    if args.device == "cuda" and not has_cuda:
-        return _failed("There is no CUDA device that PyTorch could use; leave --device away.")
-    device = "cuda" if has_cuda and args.device != "cpu" else "cpu"
     try:
         library = library_at_home(source=args.source)
         if args.domain is not None:
             library.files(args.domain)  # fetched now, if need be, and not while a visitor waits
-        stylizer = Stylizer(library, device=device)
+        stylizer = Stylizer(library, device=pick_device(args.device))
         demo = build_demo(stylizer, library.catalogue, domain=args.domain)
         options = launch_options(stylizer, library.catalogue)
     except DualStyleError as error:

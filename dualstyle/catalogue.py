@@ -108,11 +108,6 @@ class Domain:
         """Name of the domain's own subfolder among the weights."""
         return self.name.removeprefix(POCKET)
 
-    @property
-    def sampler_released(self) -> bool:
-        """Whether the authors published a sampling network N (bundled domains: see the folder)."""
-        return self.files is not None and self.files.sampler is not None
-
 
 @dataclass(frozen=True)
 class Catalogue:

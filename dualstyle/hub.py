@@ -172,6 +172,12 @@ def find_in_folder(folder: Path, file: WeightFile) -> Path | None:
     return None
 
 
+def find_in_cache(file: WeightFile, repo: str, *, revision: str | None = None) -> Path | None:
+    """Look for a file of a repository in the user's cache; its bytes are not checked."""
+    found = try_to_load_from_cache(repo, file.name, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hex digits."""
     with path.open("rb") as stream:

@@ -193,9 +193,8 @@ class Library:
             return known.path
         for repo in wanted.repos:
             # Only its presence counts here; bytes are checked when they are used.
-            found = hub.try_to_load_from_cache(repo, file.name, revision=wanted.revision)
-            if isinstance(found, str):
-                return Path(found)
+            if (path := hub.find_in_cache(file, repo, revision=wanted.revision)) is not None:
+                return path
         return None
 
     # ---- fetching ----

@@ -52,7 +52,7 @@ def test_published_domains_agree_with_the_published_table(catalogue, name, facts
     codes = "refined_exstyle_code.npy" if refined else "exstyle_code.npy"
     assert domain.files.codes.name == f"models/{name}/{codes}"
     assert domain.files.generator.name == f"models/{name}/generator.pt"
-    assert domain.sampler_released is sampler
+    assert (domain.files.sampler is not None) is sampler
     if sampler:
         assert domain.files.sampler.name == f"models/{name}/sampler.pt"
     encoders = {space: file.name for space, file in domain.files.encoders.items()}
@@ -77,7 +77,6 @@ def test_bundled_domains(catalogue, name):
     assert domain.bundled == "pocket"
     assert domain.folder == name.removeprefix("pocket-")
     assert (domain.files, domain.repos, domain.style_count) == (None, (), None)
-    assert not domain.sampler_released
 
 
 def test_every_domain_speaks_both_languages_and_starts_on_one_of_its_styles(catalogue):

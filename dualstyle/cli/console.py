@@ -71,16 +71,20 @@ def open_library(args: argparse.Namespace, console: Console) -> Library:
 
 
 def open_stylizer(args: argparse.Namespace, console: Console) -> Stylizer:
-    """Make the stylizer on the wanted device; on "auto" that is CUDA where there is one.
+    """Make the stylizer on the device that the command says."""
+    return Stylizer(open_library(args, console), device=pick_device(args.device))
+
+
+def pick_device(wish: str) -> str:
+    """Turn "auto", "cpu" or "cuda" into a device; "auto" is CUDA where there is one.
 
     Raises:
         UsageError: CUDA is wanted and not there.
     """
     has_cuda = torch.cuda.is_available()
-    if args.device == "cuda" and not has_cuda:
+    if wish == "cuda" and not has_cuda:
         raise UsageError("There is no CUDA device that PyTorch could use; leave --device away.")
-    device = "cuda" if has_cuda and args.device != "cpu" else "cpu"
-    return Stylizer(open_library(args, console), device=device)
+    return "cuda" if has_cuda and wish != "cpu" else "cpu"
 
 
 def check_file(path: Path, option: str) -> None:

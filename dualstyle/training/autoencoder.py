@@ -26,7 +26,7 @@ PREVIEW_FACES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderRecipe:
-    """The bundled model's numbers; about two hours of two CPU cores."""
+    """The bundled model's numbers; about fifty minutes of two CPU cores."""
 
     generator: GeneratorConfig = field(
         default_factory=lambda: GeneratorConfig(

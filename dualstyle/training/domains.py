@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,11 @@ from dualstyle.training.teachers import (
 
 SITTERS = 6  # photos whose drawings, encoded and averaged, begin the code of a pictureless look
 
+_PAINTERS: dict[str, tuple[type[Any], Callable[[Tensor], Any], Callable[..., Tensor]]] = {
+    "cartoon": (CartoonLook, analyse_cartoon, CartoonTeacher()),
+    "engraving": (EngravingLook, analyse_engraving, EngravingTeacher()),
+}  # record of a look, analysis of an exemplar, teacher
+
 
 @dataclass(frozen=True)
 class DomainSet:
@@ -45,7 +51,7 @@ def open_domain(
         return _comic(encoder, photos, regions)
     pictures = load_pictures(data / "styles" / name, size=SIZE)
     kept = run / f"looks-{name}.npz"
-    teacher_for = {"cartoon": _cartoon, "engraving": _engraving}[name](pictures, kept)
+    teacher_for = _teacher_for(name, pictures, kept)
     return DomainSet(
         names_of(pictures.names), encode_pictures(encoder, pictures), teacher_for, True
     )
@@ -59,19 +65,10 @@ def exemplar_names(name: str, data: Path) -> list[str]:
     return names_of([p.relative_to(folder).as_posix() for p in picture_paths(folder)])
 
 
-def _cartoon(pictures: PictureSet, kept: Path) -> Callable[[PhotoRegions], Teacher]:
-    looks = analysed(CartoonLook, len(pictures), lambda i: analyse_cartoon(_one(pictures, i)), kept)
-    draw = CartoonTeacher()
-    return lambda regions: (
-        lambda photos, rows, styles: draw(photos, regions.select(rows), looks.select(styles))
-    )
-
-
-def _engraving(pictures: PictureSet, kept: Path) -> Callable[[PhotoRegions], Teacher]:
-    looks = analysed(
-        EngravingLook, len(pictures), lambda i: analyse_engraving(_one(pictures, i)), kept
-    )
-    draw = EngravingTeacher()
+def _teacher_for(name: str, pictures: PictureSet, kept: Path) -> Callable[[PhotoRegions], Teacher]:
+    """Analyse a domain's exemplars, once, for the teacher that draws in their manner."""
+    kind, analyse, draw = _PAINTERS[name]
+    looks = analysed(kind, len(pictures), lambda i: analyse(_one(pictures, i)), kept)
     return lambda regions: (
         lambda photos, rows, styles: draw(photos, regions.select(rows), looks.select(styles))
     )

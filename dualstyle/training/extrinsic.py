@@ -33,7 +33,7 @@ Teacher = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class ExtrinsicRecipe:
-    """Numbers of one domain of the bundled model; about a quarter of an hour of two CPU cores."""
+    """Numbers of one domain of the bundled model; 15 to 30 minutes of one CPU core."""
 
     batch_size: int = 14  # pairs of a photo and its drawing
     exemplars_per_batch: int = 2  # exemplars drawn from their own codes

@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor
 
+from dualstyle.training.filters import luma
+
 SSIM_WINDOW = 8  # [px]
 SSIM_STRIDE = 4  # [px] a dense map costs a third of a training step and adds nothing
 SSIM_C1 = 0.01**2  # for a value range of 1
 SSIM_C2 = 0.03**2
-GREY = (0.299, 0.587, 0.114)
 
 
 def face_weight(size: int, *, extra: float = 2.0) -> Tensor:
@@ -46,7 +47,7 @@ def laplacian_l1(actual: Tensor, target: Tensor, weight: Tensor, *, levels: int 
 
 def to_grey(rgb: Tensor) -> Tensor:
     """Luma [N, 1, S, S] in [0, 1]."""
-    return (rgb * rgb.new_tensor(GREY)[:, None, None]).sum(dim=1, keepdim=True) / 2 + 0.5
+    return luma(rgb) / 2 + 0.5
 
 
 def ssim(actual: Tensor, target: Tensor) -> Tensor:

@@ -47,9 +47,8 @@ MAPS = (
     "brows",  # distance to the two brows
     "lips",  # signed distance to the lips' outline
     "mouth",  # signed distance to the mouth's opening
-    "lids",  # distance to the upper lids
 )
-DISTANCES = ("border", "jaw", "brows", "lips", "mouth", "lids")
+DISTANCES = ("border", "jaw", "brows", "lips", "mouth")
 DISTANCE_STEPS = 12.0  # of one byte, per pixel
 DISTANCE_ZERO = 96.0  # the byte of distance 0, so that 8 px inside still fits
 TONE_RANGE = 50.0  # lightness that one half of a byte spans
@@ -347,11 +346,9 @@ def _curves(landmarks: Tensor, size: int) -> dict[str, Tensor]:
     """Distances [H, W] to the drawn curves of a face."""
     jaw = smooth_curve(landmarks[1:16])
     brows = [smooth_curve(landmarks[part]) for part in (slice(17, 22), slice(22, 27))]
-    lids = [smooth_curve(landmarks[part]) for part in (slice(36, 40), slice(42, 46))]
     return {
         "jaw": curve_distance(jaw, size),
         "brows": torch.minimum(*(curve_distance(curve, size) for curve in brows)),
-        "lids": torch.minimum(*(curve_distance(curve, size) for curve in lids)),
         "lips": signed_distance(smooth_curve(landmarks[48:60], closed=True), size),
         "mouth": signed_distance(smooth_curve(landmarks[60:68], closed=True), size),
     }
