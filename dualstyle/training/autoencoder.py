@@ -18,7 +18,7 @@ from dualstyle.models.psp_encoder import PSPEncoder
 from dualstyle.models.stylegan2 import StyleGAN2
 from dualstyle.training.data import PictureSet, augment
 from dualstyle.training.loop import Schedule
-from dualstyle.training.losses import face_weight, reconstruction, ssim
+from dualstyle.training.losses import detail_l1, face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
 PREVIEW_FACES = 8
@@ -48,14 +48,25 @@ class AutoencoderRecipe:
         )
     )
     batch_size: int = 16
+    drawings_per_batch: int = 4  # of them, where the stage was given drawings
     small_share: float = 0.2  # of the steps at half the resolution
     conv_rate: float = 0.02  # relative, see Muon
     rate: float = 3e-3  # Adam, the generator's other weights
     encoder_rate: float = 1.5e-3  # Adam, the encoder's other weights
+    detail: float = 4.0  # of `losses.detail_l1` in the total
+
+
+REFINED = AutoencoderRecipe(
+    small_share=0.0, conv_rate=0.008, rate=1.2e-3, encoder_rate=6e-4
+)  # from finished networks on, at lower rates
 
 
 class AutoencoderStage:
-    """Photos in, the same photos out; the code between them is w+ [N, L, D]."""
+    """Photos in, the same photos out; the code between them is w+ [N, L, D].
+
+    Exemplars of all styles may be learnt beside the photos: extrinsic paths leave the layers above
+    32 px as they are, so these must be able to draw a flat area and a black line.
+    """
 
     def __init__(
         self,
@@ -64,11 +75,15 @@ class AutoencoderStage:
         test: PictureSet,
         schedule: Schedule,
         *,
+        drawings: PictureSet | None = None,
+        start: nn.ModuleDict | None = None,
         seed: int = 0,
     ) -> None:
         self.recipe, self.schedule = recipe, schedule
-        self.train, self.test = train, test
+        self.train, self.test, self.drawings = train, test, drawings
         self.networks = self.build(recipe, seed=seed).train()
+        if start is not None:
+            self.networks.load_state_dict(start.state_dict())
         convs, rest = split_parameters(self.networks["generator"])
         encoder_convs, encoder_rest = split_parameters(self.networks["encoder"])
         groups = [
@@ -95,18 +110,33 @@ class AutoencoderStage:
 
     def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
         """Reconstruction loss of one batch, at half the resolution in the first steps."""
-        chosen = torch.randint(len(self.train), (self.recipe.batch_size,), generator=generator)
-        photos = augment(self.train.batch(chosen), generator)
+        photos = augment(self._batch(generator), generator)
         size = self.recipe.generator.image_size
         if step < self.recipe.small_share * self.schedule.steps:
             size //= 2
-        drawn = redraw(self.networks, photos, size=size, dtype=torch.bfloat16)
+        drawn = redraw(self.networks, photos, size=size, dtype=fast_dtype())
         target = F.adaptive_avg_pool2d(photos, size)
-        return {"total": reconstruction(drawn, target, self.weights[size])}
+        likeness = reconstruction(drawn, target, self.weights[size])
+        detail = detail_l1(drawn, target)
+        return {"total": likeness + self.recipe.detail * detail, "detail": detail}
+
+    def _batch(self, generator: torch.Generator) -> Tensor:
+        drawn = 0 if self.drawings is None else self.recipe.drawings_per_batch
+        rows = torch.randint(
+            len(self.train), (self.recipe.batch_size - drawn,), generator=generator
+        )
+        photos = self.train.batch(rows)
+        if self.drawings is None:
+            return photos
+        rows = torch.randint(len(self.drawings), (drawn,), generator=generator)
+        return torch.cat([photos, self.drawings.batch(rows)])
 
     def preview(self, networks: nn.ModuleDict) -> Tensor:
         """Held-out photos above their reconstructions."""
         photos = self.test.batch(torch.arange(PREVIEW_FACES))
+        if self.drawings is not None:
+            chosen = torch.linspace(0, len(self.drawings) - 1, PREVIEW_FACES).long()
+            photos = torch.cat([photos, self.drawings.batch(chosen)])
         rows = torch.stack([photos, redraw(networks, photos)])  # [2, K, 3, S, S]
         return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
 
@@ -134,6 +164,11 @@ def redraw(
         w_plus = encoder(photos)
     stages = generator.synthesize(w_plus, dtype=dtype)
     return next(stage.rgb for stage in stages if stage.size == size)
+
+
+def fast_dtype() -> torch.dtype:
+    """Bfloat16 where the CPU has units for it; elsewhere its emulation is slower than float32."""
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
 def generator_of(networks: nn.ModuleDict) -> StyleGAN2:

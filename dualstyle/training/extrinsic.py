@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from dualstyle.config import NUM_STRENGTHS
 from dualstyle.models.dualstylegan import SMALL_INIT, DualStyleGAN, ExtrinsicPath
 from dualstyle.models.stylegan2 import StyleGAN2
-from dualstyle.training.autoencoder import psnr
+from dualstyle.training.autoencoder import fast_dtype, psnr
 from dualstyle.training.data import PictureSet
 from dualstyle.training.loop import Schedule
 from dualstyle.training.losses import face_weight, reconstruction, ssim
@@ -135,7 +135,7 @@ class ExtrinsicStage:
             drawn = self.teacher(self.photos.pictures.batch(rows), rows, styles[:batch])
             target = torch.cat([drawn, self.exemplars.pictures.batch(own)])
         extrinsic = self.codes(styles, refined.float())
-        rgb = self.draw(self.path, intrinsic, extrinsic, dtype=torch.bfloat16)
+        rgb = self.draw(self.path, intrinsic, extrinsic, dtype=fast_dtype())
         return {"total": reconstruction(rgb, target, self.weight)}
 
     def draw(

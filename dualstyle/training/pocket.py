@@ -25,17 +25,19 @@ from dualstyle.faces import DlibFaceFinder
 from dualstyle.models.dualstylegan import ExtrinsicPath
 from dualstyle.models.sampler import CodeMLP, Sampler
 from dualstyle.training.autoencoder import (
+    REFINED,
     AutoencoderRecipe,
     AutoencoderStage,
     generator_of,
     redraw,
 )
+from dualstyle.training.data import load_pictures
 from dualstyle.training.domains import exemplar_names, open_domain
 from dualstyle.training.evaluate import likeness
 from dualstyle.training.export import FinishedDomain, export
 from dualstyle.training.extrinsic import ExtrinsicRecipe, ExtrinsicStage, encode_pictures
 from dualstyle.training.loop import STATE_FILE, Run, Schedule
-from dualstyle.training.prepare import landmarks, photo_regions, split_faces
+from dualstyle.training.prepare import SIZE, landmarks, photo_regions, split_faces
 from dualstyle.training.sampling import SamplingRecipe, fit_sampler
 
 logger = logging.getLogger(__name__)
@@ -44,12 +46,26 @@ DOMAINS = ("cartoon", "engraving", "comic")
 SAMPLER_FILE = "sampler.pt"
 
 
-def train_autoencoder(data: Path, run: Path, steps: int) -> None:
-    """Train encoder and generator."""
+def train_autoencoder(data: Path, run: Path, steps: int, start: Path | None) -> None:
+    """Train encoder and generator, from nothing or from the exported files in `start`."""
     train, test, _ = split_faces(data, run, DlibFaceFinder())
     logger.info("%d photos to train on, %d held out", len(train), len(test))
-    stage = AutoencoderStage(AutoencoderRecipe(), train, test, Schedule(steps=steps))
+    if start is None:
+        stage = AutoencoderStage(AutoencoderRecipe(), train, test, Schedule(steps=steps))
+    else:
+        drawings = load_pictures(data / "styles", size=SIZE)
+        schedule = Schedule(steps=steps, decay_share=0.7)
+        stage = AutoencoderStage(
+            REFINED, train, test, schedule, drawings=drawings, start=exported(start)
+        )
     Run(stage, run / "autoencoder").train()
+
+
+def exported(folder: Path) -> nn.ModuleDict:
+    """Encoder and generator of a bundled model's folder."""
+    encoder = load_encoder(folder / "encoder.safetensors").network
+    generator = load_stylegan2(folder / "base.safetensors")
+    return nn.ModuleDict({"encoder": encoder, "generator": generator})
 
 
 def averaged_autoencoder(run: Path) -> nn.ModuleDict:
@@ -151,10 +167,7 @@ def evaluate(data: Path, run: Path, folder: Path) -> None:
     """Log the likeness of reconstructions, made from the exported files."""
     finder = DlibFaceFinder()
     _, test, _ = split_faces(data, run, finder)
-    encoder = load_encoder(folder / "encoder.safetensors").network
-    networks = nn.ModuleDict(
-        {"encoder": encoder, "generator": load_stylegan2(folder / "base.safetensors")}
-    )
+    networks = exported(folder)
     photos = test.batch(torch.arange(len(test)))
     with torch.no_grad():
         drawn = torch.cat([redraw(networks, part) for part in photos.split(32)])
@@ -174,12 +187,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with faces/ and styles/")
     parser.add_argument("--run", type=Path, required=True, help="folder for state and previews")
     parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument(
+        "--start", type=Path, help="autoencoder: refine the exported files in this folder"
+    )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     torch.set_num_threads(options.threads)
     if options.stage == "autoencoder":
-        train_autoencoder(options.data, options.run, options.steps)
+        train_autoencoder(options.data, options.run, options.steps, options.start)
     elif options.stage == "domain":
         train_domain(options.what, options.data, options.run, options.steps)
     elif options.stage == "samplers":
