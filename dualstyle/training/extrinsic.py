@@ -15,13 +15,13 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dualstyle.config import NUM_STRENGTHS
+from dualstyle.config import NUM_STRENGTHS, GeneratorConfig
 from dualstyle.models.dualstylegan import SMALL_INIT, DualStyleGAN, ExtrinsicPath
 from dualstyle.models.stylegan2 import StyleGAN2
 from dualstyle.training.autoencoder import fast_dtype, psnr
 from dualstyle.training.data import PictureSet
 from dualstyle.training.loop import Schedule
-from dualstyle.training.losses import face_weight, reconstruction, ssim
+from dualstyle.training.losses import detail_l1, face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
 FULL_STRENGTH = torch.ones(NUM_STRENGTHS)
@@ -41,6 +41,7 @@ class ExtrinsicRecipe:
     conv_rate: float = 0.02  # relative, see Muon
     rate: float = 2e-3  # Adam, the path's other weights
     code_rate: float = 4e-3  # Adam, the codes' refinement
+    detail: float = 4.0  # of `losses.detail_l1` in the total
 
 
 class CodeTable(nn.Module):
@@ -73,6 +74,19 @@ def encode_pictures(encoder: nn.Module, pictures: PictureSet) -> EncodedPictures
     return EncodedPictures(pictures, codes)
 
 
+def _new_path(config: GeneratorConfig, seed: int) -> ExtrinsicPath:
+    with torch.random.fork_rng():  # the layers' own initialization draws from the global state
+        torch.manual_seed(seed)
+        path = ExtrinsicPath(config)
+    with torch.no_grad():  # there is no pre-trained path to protect: start at useful sizes
+        for name, weight in path.residuals.named_parameters():
+            if name.endswith("convs.0.weight"):
+                weight.div_(SMALL_INIT)
+            elif name.endswith("convs.1.weight"):
+                weight.mul_(SECOND_INIT / SMALL_INIT)
+    return path
+
+
 class ExtrinsicStage:
     """Photo's code and exemplar's code in, the photo drawn in the exemplar's manner out."""
 
@@ -87,24 +101,16 @@ class ExtrinsicStage:
         test_teacher: Teacher,
         schedule: Schedule,
         *,
-        self_portraits: bool = True,
+        start: ExtrinsicPath | None = None,
         seed: int = 0,
     ) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            path = ExtrinsicPath(generator.config)
-        with torch.no_grad():  # there is no pre-trained path to protect: start at useful sizes
-            for name, weight in path.residuals.named_parameters():
-                if name.endswith("convs.0.weight"):
-                    weight.div_(SMALL_INIT)
-                elif name.endswith("convs.1.weight"):
-                    weight.mul_(SECOND_INIT / SMALL_INIT)
+        path = _new_path(generator.config, seed) if start is None else start
+        path.requires_grad_(True).train()
         path.structure_mapping.requires_grad_(False)  # T_s is shared and frozen after stage 2
         self.recipe, self.schedule = recipe, schedule
         self.generator = generator.eval().requires_grad_(False)
         self.photos, self.test_photos, self.exemplars = photos, test_photos, exemplars
         self.teacher, self.test_teacher = teacher, test_teacher
-        self.self_portraits = recipe.exemplars_per_batch if self_portraits else 0
         self.path, self.codes = path, CodeTable(exemplars.w_plus)
         self.networks = nn.ModuleDict({"path": path, "codes": self.codes})
         convs, rest = split_parameters(path)
@@ -126,7 +132,9 @@ class ExtrinsicStage:
         count = len(self.exemplars.pictures)
         batch = self.recipe.batch_size
         rows = torch.randint(len(self.photos.pictures), (batch,), generator=generator)
-        styles = torch.randint(count, (batch + self.self_portraits,), generator=generator)
+        styles = torch.randint(
+            count, (batch + self.recipe.exemplars_per_batch,), generator=generator
+        )
         own = styles[batch:]
         refined = torch.rand(len(styles), generator=generator) >= self.recipe.plain_share
         refined[batch:] = True
@@ -136,7 +144,8 @@ class ExtrinsicStage:
             target = torch.cat([drawn, self.exemplars.pictures.batch(own)])
         extrinsic = self.codes(styles, refined.float())
         rgb = self.draw(self.path, intrinsic, extrinsic, dtype=fast_dtype())
-        return {"total": reconstruction(rgb, target, self.weight)}
+        likeness, detail = reconstruction(rgb, target, self.weight), detail_l1(rgb, target)
+        return {"total": likeness + self.recipe.detail * detail, "detail": detail}
 
     def draw(
         self,

@@ -1,7 +1,7 @@
 """The bundled model's training, stage by stage: ``python -m dualstyle.training.pocket STAGE``.
 
     autoencoder         encoder and generator on photos
-    domain NAME         extrinsic path and codes of "cartoon", "engraving" or "comic"
+    domain NAME         extrinsic path and codes of "cartoon", "engraving", "oil" or "toonhead"
     samplers            N of every finished domain, and the sampler of intrinsic codes
     export FOLDER       the files of the bundled model, in the converted layout
     evaluate FOLDER     its figures on people who were not trained on
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dualstyle.checkpoints import load_encoder, load_stylegan2
+from dualstyle.checkpoints import load_encoder, load_extrinsic, load_stylegan2
 from dualstyle.config import NUM_STRUCTURE_LAYERS, SamplerConfig
 from dualstyle.faces import DlibFaceFinder
 from dualstyle.models.dualstylegan import ExtrinsicPath
@@ -42,7 +42,7 @@ from dualstyle.training.sampling import SamplingRecipe, fit_sampler
 
 logger = logging.getLogger(__name__)
 
-DOMAINS = ("cartoon", "engraving", "comic")
+DOMAINS = ("cartoon", "engraving", "oil", "toonhead")
 SAMPLER_FILE = "sampler.pt"
 
 
@@ -77,8 +77,12 @@ def averaged_autoencoder(run: Path) -> nn.ModuleDict:
     return networks.eval().requires_grad_(False)
 
 
-def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
-    """Train one domain's extrinsic path and codes on top of the finished autoencoder."""
+def train_domain(name: str, data: Path, run: Path, steps: int, start: Path | None) -> None:
+    """Train one domain's extrinsic path and codes on top of the finished autoencoder.
+
+    With `start`, the folder of an exported domain, its path is where this one begins; it may be
+    that of another domain or of an earlier version.
+    """
     finder = DlibFaceFinder()
     train, test, away = split_faces(data, run, finder)
     points = landmarks(data / "faces", run, finder)
@@ -86,7 +90,7 @@ def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
     test_regions = photo_regions(test, points[away], run, "test")
     networks = averaged_autoencoder(run)
     encoder = networks["encoder"]
-    domain = open_domain(name, data, run, encoder, train, train_regions)
+    domain = open_domain(name, data, run, encoder)
     logger.info("%s: %d exemplars", name, len(domain.names))
     stage = ExtrinsicStage(
         ExtrinsicRecipe(),
@@ -97,7 +101,7 @@ def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
         domain.teacher_for(train_regions),
         domain.teacher_for(test_regions),
         Schedule(steps=steps),
-        self_portraits=domain.self_portraits,
+        start=None if start is None else load_extrinsic(start / "extrinsic.safetensors"),
     )
     Run(stage, run / name).train()
 
@@ -187,9 +191,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with faces/ and styles/")
     parser.add_argument("--run", type=Path, required=True, help="folder for state and previews")
     parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument(
-        "--start", type=Path, help="autoencoder: refine the exported files in this folder"
-    )
+    parser.add_argument("--start", type=Path, help="refine the exported files in this folder")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
@@ -197,7 +199,7 @@ def main() -> None:
     if options.stage == "autoencoder":
         train_autoencoder(options.data, options.run, options.steps, options.start)
     elif options.stage == "domain":
-        train_domain(options.what, options.data, options.run, options.steps)
+        train_domain(options.what, options.data, options.run, options.steps, options.start)
     elif options.stage == "samplers":
         train_samplers(options.data, options.run)
     elif options.stage == "export":
