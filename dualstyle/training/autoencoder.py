@@ -17,11 +17,12 @@ from dualstyle.config import EncoderConfig, GeneratorConfig
 from dualstyle.models.psp_encoder import PSPEncoder
 from dualstyle.models.stylegan2 import StyleGAN2
 from dualstyle.training.data import PictureSet, augment
-from dualstyle.training.loop import Schedule
+from dualstyle.training.loop import Part, Phase, Rates, Stage
 from dualstyle.training.losses import face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
 PREVIEW_FACES = 8
+MAX_NORM = 5.0  # of the gradients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +55,7 @@ class AutoencoderRecipe:
     encoder_rate: float = 1.5e-3  # Adam, the encoder's other weights
 
 
-class AutoencoderStage:
+class AutoencoderStage(Stage):
     """Photos in, the same photos out; the code between them is w+ [N, L, D]."""
 
     def __init__(
@@ -62,22 +63,25 @@ class AutoencoderStage:
         recipe: AutoencoderRecipe,
         train: PictureSet,
         test: PictureSet,
-        schedule: Schedule,
+        schedule: Rates,
         *,
         seed: int = 0,
     ) -> None:
-        self.recipe, self.schedule = recipe, schedule
+        super().__init__(self.build(recipe, seed=seed).train(), schedule)
+        self.recipe = recipe
         self.train, self.test = train, test
-        self.networks = self.build(recipe, seed=seed).train()
         convs, rest = split_parameters(self.networks["generator"])
         encoder_convs, encoder_rest = split_parameters(self.networks["encoder"])
         groups = [
             {"params": rest, "lr": recipe.rate},
             {"params": encoder_rest, "lr": recipe.encoder_rate},
         ]
-        self.optimizers = [
+        optimizers = [
             Muon(convs + encoder_convs, lr=recipe.conv_rate),
             torch.optim.Adam(groups, betas=(0.9, 0.99)),
+        ]
+        self.phases = [
+            Phase(name="redraw", optimizers=optimizers, loss=self.loss, max_norm=MAX_NORM)
         ]
         self.weights = {s: face_weight(s) for s in recipe.generator.resolutions}
 
@@ -93,12 +97,12 @@ class AutoencoderStage:
                 parameter.requires_grad_(False)
         return nn.ModuleDict({"encoder": encoder, "generator": generator})
 
-    def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def loss(self, part: Part) -> dict[str, Tensor]:
         """Reconstruction loss of one batch, at half the resolution in the first steps."""
-        chosen = torch.randint(len(self.train), (self.recipe.batch_size,), generator=generator)
-        photos = augment(self.train.batch(chosen), generator)
+        chosen = part.rows(part.share(self.recipe.batch_size), len(self.train))
+        photos = augment(self.train.batch(chosen), part.generator)
         size = self.recipe.generator.image_size
-        if step < self.recipe.small_share * self.schedule.steps:
+        if part.step < self.recipe.small_share * self.schedule.steps:
             size //= 2
         drawn = redraw(self.networks, photos, size=size, dtype=torch.bfloat16)
         target = F.adaptive_avg_pool2d(photos, size)

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dualstyle.checkpoints import load_encoder, load_stylegan2
@@ -49,7 +50,7 @@ def train_autoencoder(data: Path, run: Path, steps: int) -> None:
     train, test, _ = split_faces(data, run, DlibFaceFinder())
     logger.info("%d photos to train on, %d held out", len(train), len(test))
     stage = AutoencoderStage(AutoencoderRecipe(), train, test, Schedule(steps=steps))
-    Run(stage, run / "autoencoder").train()
+    Run(stage, run / "autoencoder", accelerator=Accelerator(cpu=True)).train()
 
 
 def averaged_autoencoder(run: Path) -> nn.ModuleDict:
@@ -83,7 +84,7 @@ def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
         Schedule(steps=steps),
         self_portraits=domain.self_portraits,
     )
-    Run(stage, run / name).train()
+    Run(stage, run / name, accelerator=Accelerator(cpu=True)).train()
 
 
 def trained_path(name: str, run: Path) -> tuple[ExtrinsicPath, Tensor]:
