@@ -17,11 +17,12 @@ from dualstyle.config import EncoderConfig, GeneratorConfig
 from dualstyle.models.psp_encoder import PSPEncoder
 from dualstyle.models.stylegan2 import StyleGAN2
 from dualstyle.training.data import PictureSet, augment
-from dualstyle.training.loop import Schedule
+from dualstyle.training.loop import Part, Phase, Rates, Stage
 from dualstyle.training.losses import detail_l1, face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
 PREVIEW_FACES = 8
+MAX_NORM = 5.0  # of the gradients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ REFINED = AutoencoderRecipe(
 )  # from finished networks on, at lower rates
 
 
-class AutoencoderStage:
+class AutoencoderStage(Stage):
     """Photos in, the same photos out; the code between them is w+ [N, L, D].
 
     Exemplars of all styles may be learnt beside the photos: extrinsic paths leave the layers above
@@ -73,26 +74,30 @@ class AutoencoderStage:
         recipe: AutoencoderRecipe,
         train: PictureSet,
         test: PictureSet,
-        schedule: Schedule,
+        schedule: Rates,
         *,
         drawings: PictureSet | None = None,
         start: nn.ModuleDict | None = None,
         seed: int = 0,
     ) -> None:
-        self.recipe, self.schedule = recipe, schedule
-        self.train, self.test, self.drawings = train, test, drawings
-        self.networks = self.build(recipe, seed=seed).train()
+        networks = self.build(recipe, seed=seed).train()
         if start is not None:
-            self.networks.load_state_dict(start.state_dict())
+            networks.load_state_dict(start.state_dict())
+        super().__init__(networks, schedule)
+        self.recipe = recipe
+        self.train, self.test, self.drawings = train, test, drawings
         convs, rest = split_parameters(self.networks["generator"])
         encoder_convs, encoder_rest = split_parameters(self.networks["encoder"])
         groups = [
             {"params": rest, "lr": recipe.rate},
             {"params": encoder_rest, "lr": recipe.encoder_rate},
         ]
-        self.optimizers = [
+        optimizers = [
             Muon(convs + encoder_convs, lr=recipe.conv_rate),
             torch.optim.Adam(groups, betas=(0.9, 0.99)),
+        ]
+        self.phases = [
+            Phase(name="redraw", optimizers=optimizers, loss=self.loss, max_norm=MAX_NORM)
         ]
         self.weights = {s: face_weight(s) for s in recipe.generator.resolutions}
 
@@ -108,11 +113,11 @@ class AutoencoderStage:
                 parameter.requires_grad_(False)
         return nn.ModuleDict({"encoder": encoder, "generator": generator})
 
-    def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def loss(self, part: Part) -> dict[str, Tensor]:
         """Reconstruction loss of one batch, at half the resolution in the first steps."""
-        photos = augment(self._batch(generator), generator)
+        photos = augment(self._batch(part), part.generator)
         size = self.recipe.generator.image_size
-        if step < self.recipe.small_share * self.schedule.steps:
+        if part.step < self.recipe.small_share * self.schedule.steps:
             size //= 2
         drawn = redraw(self.networks, photos, size=size, dtype=fast_dtype())
         target = F.adaptive_avg_pool2d(photos, size)
@@ -120,16 +125,14 @@ class AutoencoderStage:
         detail = detail_l1(drawn, target)
         return {"total": likeness + self.recipe.detail * detail, "detail": detail}
 
-    def _batch(self, generator: torch.Generator) -> Tensor:
-        drawn = 0 if self.drawings is None else self.recipe.drawings_per_batch
-        rows = torch.randint(
-            len(self.train), (self.recipe.batch_size - drawn,), generator=generator
+    def _batch(self, part: Part) -> Tensor:
+        drawn = 0 if self.drawings is None else part.share(self.recipe.drawings_per_batch)
+        photos = self.train.batch(
+            part.rows(part.share(self.recipe.batch_size) - drawn, len(self.train))
         )
-        photos = self.train.batch(rows)
         if self.drawings is None:
             return photos
-        rows = torch.randint(len(self.drawings), (drawn,), generator=generator)
-        return torch.cat([photos, self.drawings.batch(rows)])
+        return torch.cat([photos, self.drawings.batch(part.rows(drawn, len(self.drawings)))])
 
     def preview(self, networks: nn.ModuleDict) -> Tensor:
         """Held-out photos above their reconstructions."""

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from dualstyle.config import NUM_STRENGTHS, GeneratorConfig
 from dualstyle.models.dualstylegan import SMALL_INIT, DualStyleGAN, ExtrinsicPath
 from dualstyle.models.stylegan2 import StyleGAN2
-from dualstyle.training.autoencoder import fast_dtype, psnr
+from dualstyle.training.autoencoder import MAX_NORM, fast_dtype, psnr
 from dualstyle.training.data import PictureSet
-from dualstyle.training.loop import Schedule
+from dualstyle.training.loop import Part, Phase, Rates, Stage
 from dualstyle.training.losses import detail_l1, face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
@@ -87,7 +87,7 @@ def _new_path(config: GeneratorConfig, seed: int) -> ExtrinsicPath:
     return path
 
 
-class ExtrinsicStage:
+class ExtrinsicStage(Stage):
     """Photo's code and exemplar's code in, the photo drawn in the exemplar's manner out."""
 
     def __init__(
@@ -99,7 +99,7 @@ class ExtrinsicStage:
         exemplars: EncodedPictures,
         teacher: Teacher,
         test_teacher: Teacher,
-        schedule: Schedule,
+        schedule: Rates,
         *,
         start: ExtrinsicPath | None = None,
         seed: int = 0,
@@ -107,14 +107,14 @@ class ExtrinsicStage:
         path = _new_path(generator.config, seed) if start is None else start
         path.requires_grad_(True).train()
         path.structure_mapping.requires_grad_(False)  # T_s is shared and frozen after stage 2
-        self.recipe, self.schedule = recipe, schedule
+        self.path, self.codes = path, CodeTable(exemplars.w_plus)
+        super().__init__(nn.ModuleDict({"path": path, "codes": self.codes}), schedule)
+        self.recipe = recipe
         self.generator = generator.eval().requires_grad_(False)
         self.photos, self.test_photos, self.exemplars = photos, test_photos, exemplars
         self.teacher, self.test_teacher = teacher, test_teacher
-        self.path, self.codes = path, CodeTable(exemplars.w_plus)
-        self.networks = nn.ModuleDict({"path": path, "codes": self.codes})
         convs, rest = split_parameters(path)
-        self.optimizers = [
+        optimizers = [
             Muon(convs, lr=recipe.conv_rate),
             torch.optim.Adam(
                 [
@@ -124,19 +124,17 @@ class ExtrinsicStage:
                 betas=(0.9, 0.99),
             ),
         ]
+        self.phases = [Phase(name="draw", optimizers=optimizers, loss=self.loss, max_norm=MAX_NORM)]
         self.weight = face_weight(generator.config.image_size)
 
-    def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def loss(self, part: Part) -> dict[str, Tensor]:
         """Likeness of the drawings to the teacher's, and of the exemplars to themselves."""
-        del step
-        count = len(self.exemplars.pictures)
-        batch = self.recipe.batch_size
-        rows = torch.randint(len(self.photos.pictures), (batch,), generator=generator)
-        styles = torch.randint(
-            count, (batch + self.recipe.exemplars_per_batch,), generator=generator
-        )
+        batch = part.share(self.recipe.batch_size)
+        rows = part.rows(batch, len(self.photos.pictures))
+        portraits = part.share(self.recipe.exemplars_per_batch)
+        styles = part.rows(batch + portraits, len(self.exemplars.pictures))
         own = styles[batch:]
-        refined = torch.rand(len(styles), generator=generator) >= self.recipe.plain_share
+        refined = torch.rand(len(styles), generator=part.generator) >= self.recipe.plain_share
         refined[batch:] = True
         intrinsic = torch.cat([self.photos.w_plus[rows], self.exemplars.w_plus[own]])
         with torch.no_grad():

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from dualstyle.checkpoints import load_encoder, load_extrinsic, load_stylegan2
@@ -58,7 +59,7 @@ def train_autoencoder(data: Path, run: Path, steps: int, start: Path | None) -> 
         stage = AutoencoderStage(
             REFINED, train, test, schedule, drawings=drawings, start=exported(start)
         )
-    Run(stage, run / "autoencoder").train()
+    Run(stage, run / "autoencoder", accelerator=Accelerator(cpu=True)).train()
 
 
 def exported(folder: Path) -> nn.ModuleDict:
@@ -103,7 +104,7 @@ def train_domain(name: str, data: Path, run: Path, steps: int, start: Path | Non
         Schedule(steps=steps),
         start=None if start is None else load_extrinsic(start / "extrinsic.safetensors"),
     )
-    Run(stage, run / name).train()
+    Run(stage, run / name, accelerator=Accelerator(cpu=True)).train()
 
 
 def trained_path(name: str, run: Path) -> tuple[ExtrinsicPath, Tensor]:
