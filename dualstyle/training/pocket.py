@@ -4,7 +4,8 @@
     domain NAME         extrinsic path and codes of "cartoon", "engraving", "oil" or "toonhead"
     samplers            N of every finished domain, and the sampler of intrinsic codes
     export FOLDER       the files of the bundled model, in the converted layout
-    evaluate FOLDER     its figures on people who were not trained on
+    evaluate FOLDER     how well its files redraw people who were not trained on
+    judge FOLDER        how good its drawings of them, and its people of chance, are
 
 Every stage resumes what the run's folder holds, so it can be stopped at any moment.
 """
@@ -13,14 +14,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dualstyle.checkpoints import load_encoder, load_extrinsic, load_stylegan2
+from dualstyle.checkpoints import load_extrinsic
 from dualstyle.config import NUM_STRUCTURE_LAYERS, SamplerConfig
 from dualstyle.faces import DlibFaceFinder
 from dualstyle.models.dualstylegan import ExtrinsicPath
@@ -30,13 +30,12 @@ from dualstyle.training.autoencoder import (
     AutoencoderRecipe,
     AutoencoderStage,
     generator_of,
-    redraw,
 )
 from dualstyle.training.data import load_pictures
 from dualstyle.training.domains import exemplar_names, open_domain
-from dualstyle.training.evaluate import likeness
 from dualstyle.training.export import FinishedDomain, export
 from dualstyle.training.extrinsic import ExtrinsicRecipe, ExtrinsicStage, encode_pictures
+from dualstyle.training.figures import evaluate, exported, judge_drawings
 from dualstyle.training.loop import STATE_FILE, Run, Schedule
 from dualstyle.training.prepare import SIZE, landmarks, photo_regions, split_faces
 from dualstyle.training.sampling import SamplingRecipe, fit_sampler
@@ -60,13 +59,6 @@ def train_autoencoder(data: Path, run: Path, steps: int, start: Path | None) -> 
             REFINED, train, test, schedule, drawings=drawings, start=exported(start)
         )
     Run(stage, run / "autoencoder", accelerator=Accelerator(cpu=True)).train()
-
-
-def exported(folder: Path) -> nn.ModuleDict:
-    """Encoder and generator of a bundled model's folder."""
-    encoder = load_encoder(folder / "encoder.safetensors").network
-    generator = load_stylegan2(folder / "base.safetensors")
-    return nn.ModuleDict({"encoder": encoder, "generator": generator})
 
 
 def averaged_autoencoder(run: Path) -> nn.ModuleDict:
@@ -168,25 +160,14 @@ def export_model(data: Path, run: Path, folder: Path) -> None:
     export(folder, averaged_autoencoder(run), faces, domains)
 
 
-def evaluate(data: Path, run: Path, folder: Path) -> None:
-    """Log the likeness of reconstructions, made from the exported files."""
-    finder = DlibFaceFinder()
-    _, test, _ = split_faces(data, run, finder)
-    networks = exported(folder)
-    photos = test.batch(torch.arange(len(test)))
-    with torch.no_grad():
-        drawn = torch.cat([redraw(networks, part) for part in photos.split(32)])
-    for name, value in asdict(likeness(drawn, photos, finder)).items():
-        logger.info("%-12s %.3f", name, value)
-
-
 def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "stage", choices=["autoencoder", "domain", "samplers", "export", "evaluate"]
+        "stage",
+        choices=["autoencoder", "domain", "samplers", "export", "evaluate", "judge"],
     )
     parser.add_argument("what", nargs="?", help="a domain's name, or the folder to export to")
     parser.add_argument("--data", type=Path, required=True, help="folder with faces/ and styles/")
@@ -205,8 +186,10 @@ def main() -> None:
         train_samplers(options.data, options.run)
     elif options.stage == "export":
         export_model(options.data, options.run, Path(options.what))
-    else:
+    elif options.stage == "evaluate":
         evaluate(options.data, options.run, Path(options.what))
+    else:
+        judge_drawings(options.data, options.run, Path(options.what))
 
 
 if __name__ == "__main__":
