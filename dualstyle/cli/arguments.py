@@ -81,6 +81,12 @@ def _stylize(parser: _Parser) -> None:
         "-o", "--out", type=Path, required=True,
         help="a .png file for one result, a folder for several",
     )  # fmt: skip
+    parser.add_argument(
+        "--engine",
+        choices=("dualstyle", "animegan"),
+        default="dualstyle",
+        help="dualstyle: faces after an exemplar; animegan: whole photos, or faces (--face)",
+    )
     what = parser.add_argument_group("what to draw")
     what.add_argument("--domain", help="default: the best one that is here")
     style = what.add_mutually_exclusive_group()
@@ -95,7 +101,11 @@ def _stylize(parser: _Parser) -> None:
     how.add_argument("--structure", type=_number, metavar="S", help="strength of shapes, 0 to 1")
     how.add_argument("--color", type=_number, metavar="C", help="strength of colours, 0 to 1")
     how.add_argument(
-        "--weights", type=_number, nargs="+", metavar="W", help=f"all {NUM_STRENGTHS} strengths"
+        "--weights",
+        type=_weight,
+        nargs="+",
+        metavar="W",
+        help=f"all {NUM_STRENGTHS} strengths; with animegan a checkpoint, by name or file",
     )
     how.add_argument("--truncation", type=_number, metavar="T", help="1: the face as it is")
     how.add_argument("--noise", choices=("stored", "random"), help="of the weights, or by the seed")
@@ -103,7 +113,7 @@ def _stylize(parser: _Parser) -> None:
     how.add_argument(
         "--preserve-color", action=argparse.BooleanOptionalAction, help="the photo's colours"
     )
-    how.add_argument("--size", type=int, choices=SIZES, help="side of the result in pixels")
+    how.add_argument("--size", type=int, choices=SIZES, help="longest side of the result in pixels")
 
     where = parser.add_argument_group("photo and results")
     face = where.add_mutually_exclusive_group()
@@ -120,6 +130,13 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+
+
+def _weight(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _seed(text: str) -> int:
