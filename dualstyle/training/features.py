@@ -226,28 +226,28 @@ def find_judges(
     Raises:
         CheckpointError: A file is not what its name says.
     """
-    places = [default_folder()] if folders is None else folders
     discriminator = copy.deepcopy(discriminator)
-    vgg, arcface = _find(VGG19_FILE, places), _find(ARCFACE_FILE, places)
+    vgg, arcface = find_file(VGG19_FILE, folders), find_file(ARCFACE_FILE, folders)
     features = VGG19Features(vgg) if vgg else DiscriminatorFeatures(discriminator)
     recognition = ArcFaceFeatures(arcface) if arcface else DiscriminatorIdentity(discriminator)
-    distance = find_lpips(places, backbone) or FeatureDistance(features)
+    distance = find_lpips(folders, backbone) or FeatureDistance(features)
     _log.info("features: %s", features.name)
     _log.info("perceptual distance: %s", distance.name)
     _log.info("identity: %s", recognition.name)
     return Judges(features, distance, recognition)
 
 
-def find_lpips(folders: Sequence[Path], backbone: LPIPSBackbone) -> LPIPS | None:
-    """LPIPS, if both of its files are in the folders."""
+def find_lpips(folders: Sequence[Path] | None, backbone: LPIPSBackbone) -> LPIPS | None:
+    """LPIPS, if both of its files are in the folders; for None see `find_file`."""
     _, network_file, weights_file = LPIPS_FILES[backbone]
-    network, weights = _find(network_file, folders), _find(weights_file, folders)
+    network, weights = find_file(network_file, folders), find_file(weights_file, folders)
     return LPIPS(backbone, network, weights) if network and weights else None
 
 
-def default_folder() -> Path:
-    """Where torch keeps weights that it has fetched."""
-    return Path(torch.hub.get_dir()) / "checkpoints"
+def find_file(name: str, folders: Sequence[Path] | None = None) -> Path | None:
+    """Look for a file in the folders, or where torch keeps weights that it has fetched."""
+    places = [Path(torch.hub.get_dir()) / "checkpoints"] if folders is None else folders
+    return next((place / name for place in places if (place / name).is_file()), None)
 
 
 def load_backbone(path: Path, build: Callable[[], Backbone]) -> Backbone:
@@ -285,10 +285,6 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], path: Path, what: str
     plain = {n: t.float() if t.is_floating_point() else t for n, t in state.items()}
     network.load_state_dict(plain, assign=True)
     network.eval().requires_grad_(False)
-
-
-def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
 def _normalized(pictures: Tensor, mean: Sequence[float], spread: Sequence[float]) -> Tensor:

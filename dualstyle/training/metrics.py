@@ -1,24 +1,37 @@
 """Figures of drawn pictures; each says which network it was measured with, and on how many.
 
 None of them can be compared with published figures unless the network is the same: those of FID are
-taken with Inception, whose weights are not ours to ship.
+taken with Inception, whose weights are not ours to ship. What judges by default is the best that is
+on this machine: VGG19 where its file is, else dlib's descriptor of faces.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from dualstyle.faces import FACE_SIZE, FaceFinder, identity_distance
+from dualstyle.errors import FaceError
+from dualstyle.faces import FACE_SIZE, DlibFaceFinder, FaceFinder, identity_distance
 from dualstyle.images import to_picture
 from dualstyle.training.autoencoder import psnr
 from dualstyle.training.base import Pictures, pooled
-from dualstyle.training.features import FeatureNetwork, IdentityFeatures, PerceptualDistance
+from dualstyle.training.features import (
+    ARCFACE_FILE,
+    VGG19_FILE,
+    ArcFaceFeatures,
+    FeatureNetwork,
+    IdentityFeatures,
+    PerceptualDistance,
+    VGG19Features,
+    find_file,
+)
 from dualstyle.training.losses import ssim
 
 LOOK_SIZE = 256  # [px] of the pictures that networks look at
@@ -46,14 +59,42 @@ class Reconstruction:
     distance: Measured  # LPIPS where its files are here
 
 
-def embed(pictures: Pictures, network: FeatureNetwork, *, batch: int = 16) -> Tensor:
-    """Mean of a network's coarsest map over places, [K, C] in double precision, on the CPU."""
-    device = next(network.parameters()).device
+def default_judge(folders: Sequence[Path] | None = None) -> FeatureNetwork | FaceFinder:
+    """VGG19 if its file is in the folders (None: where torch keeps its own), else dlib."""
+    path = find_file(VGG19_FILE, folders)
+    return DlibFaceFinder() if path is None else VGG19Features(path)
+
+
+def name_of(judge: FeatureNetwork | IdentityFeatures | FaceFinder) -> str:
+    """What results call it."""
+    return judge.name if isinstance(judge, FeatureNetwork | IdentityFeatures) else "dlib"
+
+
+def embed(pictures: Pictures, judge: FeatureNetwork | FaceFinder, *, batch: int = 16) -> Tensor:
+    """Features [K, C] of pictures, in double precision, on the CPU.
+
+    Args:
+        pictures: K of them; fewer rows come back where a face finder finds no face.
+        judge: A network, of whose coarsest map the mean over places is taken, or what describes
+            faces.
+        batch: Pictures at once.
+    """
     rows = []
-    with torch.no_grad():
-        for indices in torch.arange(len(pictures)).split(batch):
-            looked_at = pooled(pictures.batch(indices).to(device), LOOK_SIZE)
-            rows.append(network(looked_at)[-1].mean(dim=(2, 3)).double().cpu())
+    for indices in torch.arange(len(pictures)).split(batch):
+        some = pictures.batch(indices)
+        if isinstance(judge, FeatureNetwork):
+            with torch.no_grad():
+                looked_at = pooled(some.to(next(judge.parameters()).device), LOOK_SIZE)
+                rows.append(judge(looked_at)[-1].mean(dim=(2, 3)).double().cpu())
+        else:
+            found = [
+                described for face in some if (described := _describe(face, judge)) is not None
+            ]
+            rows += [torch.from_numpy(described).double()[None] for described in found]
+    if not rows:
+        raise FaceError(
+            "No face was found in any of the pictures; judge them by a network instead."
+        )
     return torch.cat(rows)
 
 
@@ -65,20 +106,28 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     a, b = a.double(), b.double()
     shift = (a.mean(dim=0) - b.mean(dim=0)).square().sum()
     first, second = (torch.cov(features.T) for features in (a, b))
-    # C C' has the eigenvalues of the symmetric sqrt(C) C' sqrt(C), and no others
-    values, vectors = torch.linalg.eigh(first)
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
-    common = torch.linalg.eigvalsh(root @ second @ root).clamp_min(0).sqrt().sum()
+    # The roots of the eigenvalues of C C' are the singular values of sqrt(C) sqrt(C'); taken this
+    # way, what rounding leaves of a zero is not enlarged by the root.
+    common = torch.linalg.svdvals(_root(first) @ _root(second)).sum()
     return float(shift + first.trace() + second.trace() - 2 * common)
 
 
-def fid(real: Pictures, drawn: Pictures, network: FeatureNetwork) -> Measured:
+def _root(covariance: Tensor) -> Tensor:
+    """The symmetric square root of a covariance [C, C]."""
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors * values.clamp_min(0).sqrt() @ vectors.T
+
+
+def fid(
+    real: Pictures, drawn: Pictures, judge: FeatureNetwork | FaceFinder | None = None
+) -> Measured:
     """Fréchet distance of drawn pictures from real ones; 0 is best.
 
-    There should be more pictures than the network's features have numbers.
+    There should be more pictures than features have numbers (VGG19: 512, dlib: 128).
     """
-    value = frechet_distance(embed(real, network), embed(drawn, network))
-    return Measured(value=value, network=network.name, count=len(drawn))
+    judge = judge or default_judge()
+    a, b = embed(real, judge), embed(drawn, judge)
+    return Measured(value=frechet_distance(a, b), network=name_of(judge), count=len(b))
 
 
 def share_inside(points: Tensor, of: Tensor, *, neighbours: int = NEIGHBOURS) -> float:
@@ -97,13 +146,14 @@ def share_inside(points: Tensor, of: Tensor, *, neighbours: int = NEIGHBOURS) ->
 
 
 def precision_and_recall(
-    real: Pictures, drawn: Pictures, network: FeatureNetwork
+    real: Pictures, drawn: Pictures, judge: FeatureNetwork | FaceFinder | None = None
 ) -> tuple[Measured, Measured]:
     """How many of the drawn pictures look real, and how much of what is real can be drawn."""
-    a, b = embed(real, network), embed(drawn, network)
+    judge = judge or default_judge()
+    a, b = embed(real, judge), embed(drawn, judge)
     return (
-        Measured(value=share_inside(b, a), network=network.name, count=len(b)),
-        Measured(value=share_inside(a, b), network=network.name, count=len(a)),
+        Measured(value=share_inside(b, a), network=name_of(judge), count=len(b)),
+        Measured(value=share_inside(a, b), network=name_of(judge), count=len(a)),
     )
 
 
@@ -159,7 +209,11 @@ def reconstruction(
 
 
 def identity_difference(
-    drawn: Tensor, photos: Tensor, judge: IdentityFeatures | FaceFinder, *, batch: int = 8
+    drawn: Tensor,
+    photos: Tensor,
+    judge: IdentityFeatures | FaceFinder | None = None,
+    *,
+    batch: int = 8,
 ) -> Measured:
     """How far drawn faces [K, 3, S, S] are from those of their photos, as a mean over pairs.
 
@@ -168,26 +222,31 @@ def identity_difference(
         photos: The faces they should be of.
         judge: Embeddings, of which 1 - cosine is taken; or a face finder, of whose descriptors the
             distance is (below 0.6: dlib takes them for one person) where both faces are found.
+            None: ArcFace where its file is, else dlib.
         batch: Pairs at once.
     """
-    pairs = zip(drawn.clamp(-1, 1).split(batch), photos.split(batch), strict=True)
+    if judge is None:
+        path = find_file(ARCFACE_FILE)
+        judge = DlibFaceFinder() if path is None else ArcFaceFeatures(path)
+    drawn = drawn.clamp(-1, 1)
     if isinstance(judge, IdentityFeatures):
+        pairs = zip(drawn.split(batch), photos.split(batch), strict=True)
         with torch.no_grad():
             parts = [1 - torch.cosine_similarity(judge(a), judge(b), dim=1) for a, b in pairs]
-        values, name = torch.cat(parts).tolist(), judge.name
+        values = torch.cat(parts).tolist()
     else:
-        parts = [
-            _descriptor_distance(x, y, judge) for a, b in pairs for x, y in zip(a, b, strict=True)
-        ]
-        values, name = [value for value in parts if value is not None], "dlib"
-    mean = float(np.mean(values)) if values else float("nan")
-    return Measured(value=mean, network=name, count=len(values))
+        pairs = (
+            (_describe(a, judge), _describe(b, judge)) for a, b in zip(drawn, photos, strict=True)
+        )
+        values = [identity_distance(a, b) for a, b in pairs if a is not None and b is not None]
+    if not values:
+        raise FaceError(
+            "No face was found in any of the pictures; judge them by a network instead."
+        )
+    return Measured(value=float(np.mean(values)), network=name_of(judge), count=len(values))
 
 
-def _descriptor_distance(drawn: Tensor, photo: Tensor, finder: FaceFinder) -> float | None:
-    large = (
-        to_picture(face).resize((FACE_SIZE, FACE_SIZE), Image.Resampling.BICUBIC)
-        for face in (drawn, photo)
-    )
-    first, second = (finder.identity(face) for face in large)
-    return None if first is None or second is None else identity_distance(first, second)
+def _describe(face: Tensor, finder: FaceFinder) -> NDArray[np.float64] | None:
+    """Descriptor [128] of an aligned face [3, S, S], looked at in the size dlib expects."""
+    picture = to_picture(face).resize((FACE_SIZE, FACE_SIZE), Image.Resampling.BICUBIC)
+    return finder.identity(picture)

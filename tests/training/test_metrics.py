@@ -6,8 +6,11 @@ import scipy.linalg
 import torch
 from torch.testing import assert_close
 
+from dualstyle.errors import FaceError
+from dualstyle.faces import DlibFaceFinder
 from dualstyle.training import metrics
 from dualstyle.training.features import FeatureNetwork, IdentityFeatures, PerceptualDistance
+from tests.training.test_features import VGG19_CONVS, vgg_file
 
 
 def chance(seed=0):
@@ -56,6 +59,17 @@ class Flat(IdentityFeatures):
         return faces.flatten(1)
 
 
+class Finder:
+    """Sees a face in bright pictures only, and describes it by its mean."""
+
+    def detect(self, picture):
+        raise NotImplementedError
+
+    def identity(self, picture):
+        mean = np.asarray(picture).mean() / 255
+        return np.full(128, mean) if mean > 0.6 else None
+
+
 class Set:
     def __init__(self, pictures):
         self.pictures = pictures
@@ -86,7 +100,7 @@ def test_the_frechet_distance_of_covariances_that_do_not_commute():
 
 def test_fewer_pictures_than_numbers_still_give_a_distance():
     a, b = (torch.randn(5, 20, generator=chance(seed)) for seed in (0, 1))
-    assert metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)  # roots of rounded zeros
+    assert metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
     assert metrics.frechet_distance(a, b) > 1
 
 
@@ -146,19 +160,26 @@ def test_identity_is_measured_by_embeddings_or_by_a_face_finder():
     assert measured.value == pytest.approx(0, abs=1e-6)
     assert measured.network == "flat"
 
-    class Finder:
-        """Sees a face in bright pictures only, and describes it by its mean."""
-
-        def detect(self, picture):
-            raise NotImplementedError
-
-        def identity(self, picture):
-            mean = np.asarray(picture).mean() / 255
-            return np.full(128, mean) if mean > 0.6 else None
-
     faces = torch.stack([torch.full((3, 8, 8), v) for v in (0.5, -0.9)])
     measured = metrics.identity_difference(faces, faces, Finder())
     assert (measured.value, measured.network, measured.count) == (0, "dlib", 1)
+
+
+def test_pictures_without_a_face_are_left_out_of_what_faces_are_judged_by():
+    faces = Set(torch.stack([torch.full((3, 8, 8), v) for v in (0.5, -0.9, 0.7, 0.9)]))
+    measured = metrics.fid(faces, faces, Finder())
+    assert (measured.network, measured.count) == ("dlib", 3)
+    assert measured.value == pytest.approx(0, abs=1e-9)
+    with pytest.raises(FaceError, match="No face was found"):
+        metrics.embed(Set(torch.full((2, 3, 8, 8), -0.9)), Finder())
+
+
+def test_what_is_on_the_machine_judges_by_default(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    assert isinstance(metrics.default_judge(), DlibFaceFinder)
+    (tmp_path / "checkpoints").mkdir()
+    vgg_file(tmp_path / "checkpoints" / "vgg19-dcbb9e9d.pth", VGG19_CONVS)
+    assert metrics.default_judge().name == "VGG19"
 
 
 def test_embeddings_do_not_depend_on_the_batch():
