@@ -12,6 +12,8 @@ from dualstyle.errors import DualStyleError
 
 SIZES = (128, 256, 512, 1024)  # [px] results can have
 MAX_SAMPLES = 256  # portraits on one sheet
+PRESETS = ("smoke", "standard")  # of training/own/recipes.py, which PyTorch comes with
+STAGES = ("check", "destylize", "fine-tune", "refine", "sample", "finish")  # of .../workshop.py
 
 
 class UsageError(DualStyleError):
@@ -64,6 +66,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     fetch.add_argument("domains", nargs="*", metavar="DOMAIN")
     fetch.add_argument("--all", action="store_true", help="every published domain")
     fetch.add_argument("--pin", action="store_true", help="note commit and hashes in its file")
+    _train(verb("train", "Learn a style of your own from 50 to 300 portraits in it."))
     verb("doctor", "Tell what is installed, which weights are here and what is missing.")
     return parser.parse_args(argv)
 
@@ -73,6 +76,30 @@ def _sample(parser: _Parser) -> None:
     parser.add_argument("--count", type=_count, default=16, help="portraits (default: 16)")
     parser.add_argument("--seed", type=_seed, default=0, help="default: 0")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="GRID.png")
+
+
+def _train(parser: _Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of the new domain: small letters, digits, -")
+    parser.add_argument("portraits", type=Path, metavar="FOLDER", help="of portraits in one style")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="standard",
+        help="smoke: ten minutes of two CPU cores; standard: an hour or two (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stage", choices=STAGES,
+        help="do this stage again, and nothing after it; without, all that is not done yet",
+    )  # fmt: skip
+    parser.add_argument(
+        "--base", metavar="DOMAIN", help="start from this domain (default: the nearest bundled one)"
+    )
+    parser.add_argument(
+        "--aligned", action=argparse.BooleanOptionalAction,
+        help="the portraits are crops of faces (default: if all are squares of one size)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER",
+        help="folder of own domains (default: DUALSTYLE_DOMAINS, else with your data)",
+    )  # fmt: skip
 
 
 def _stylize(parser: _Parser) -> None:

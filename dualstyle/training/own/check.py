@@ -99,7 +99,7 @@ def check_folder(
     Raises:
         TrainingError: The folder is not there, or holds far too many files.
     """
-    files = list(_files(folder))
+    files = list(portrait_files(folder))
     found: list[Portrait] = []
     for number, path in enumerate(files):
         progress(number, 2 * len(files), "reading")
@@ -120,8 +120,12 @@ def crops(portraits: Sequence[Portrait], size: int) -> Tensor:
     return torch.cat([F.adaptive_avg_pool2d(t, size) for t in tensors])
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Plain and odd files under a folder, in order; hidden ones are passed over."""
+def portrait_files(folder: Path) -> Iterator[Path]:
+    """All files under a folder, in order, but for hidden ones.
+
+    Raises:
+        TrainingError: The folder is not there, or holds far too many files.
+    """
     if not folder.is_dir():
         raise TrainingError(f"{folder} is no folder; name the one that holds the portraits.")
     count = 0
