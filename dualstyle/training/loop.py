@@ -101,6 +101,7 @@ class Part:
     step: int
     count: int  # parts in the step
     generator: torch.Generator  # on the CPU, so that a seed means the same on every device
+    large: torch.Generator  # on the device, for numbers by the million: another device, another draw
     device: torch.device  # where the networks are
 
     def share(self, batch_size: int) -> int:
@@ -349,9 +350,15 @@ class Run:
         processes = self.accelerator.num_processes
         number = round_ * processes + self.accelerator.process_index
         entropy = np.random.SeedSequence((self.seed, self.step, phase, number))
-        generator = torch.Generator().manual_seed(int(entropy.generate_state(1)[0]))
-        count = processes * self.accelerator.gradient_accumulation_steps
-        return Part(self.step, count, generator, self.accelerator.device)
+        device = self.accelerator.device
+        small, large = map(int, entropy.generate_state(2))
+        return Part(
+            step=self.step,
+            count=processes * self.accelerator.gradient_accumulation_steps,
+            generator=torch.Generator().manual_seed(small),
+            large=torch.Generator(device).manual_seed(large),
+            device=device,
+        )
 
     def _mean(self, numbers: Mapping[str, float]) -> dict[str, float]:
         """Means over the processes."""

@@ -147,6 +147,12 @@ def test_the_residual_norm_is_not_squared():
     assert losses.residual_norm(parameters) == pytest.approx(6 + 2)
 
 
+def test_parameters_that_begin_at_zero_may_leave_it():
+    bias, other = torch.zeros(4, requires_grad=True), torch.ones(4, requires_grad=True)
+    losses.residual_norm([bias, other]).backward()
+    assert_close(bias.grad, torch.zeros(4))  # and not NaN, as the derivative of the root at 0 is
+
+
 def test_w_norm_is_the_distance_of_whole_codes():
     average = torch.ones(4)
     w_plus = average + torch.full((2, 3, 4), 2.0)

@@ -94,12 +94,6 @@ def test_muon_moves_a_weight_by_its_relative_rate():
     assert 0.005 < change < 0.015
 
 
-def test_the_schedule_rises_stays_and_falls():
-    schedule = Schedule(steps=1000, warmup=10, decay_share=0.5)
-    factors = [schedule.factor(s) for s in (0, 9, 400, 750, 999)]
-    assert factors == pytest.approx([0.1, 1, 1, 0.5, 0.02])
-
-
 def test_people_and_not_files_are_held_out():
     draw = np.random.default_rng(0)
     people = draw.normal(size=(30, 128))
