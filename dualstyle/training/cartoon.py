@@ -48,6 +48,7 @@ class Manner:
     opaque: tuple[float, float] = (4.0, 26.0)  # from skin in Lab: where a drawing begins, is full
     doubt: float = 0.85  # how far the photo shows through where its regions are unsure
     lips: float = 0.55  # opacity of their colour
+    bust: float = 1.0  # share of the side where the figure ends, above plain backdrop
 
 
 FACESJS = Manner(
@@ -57,6 +58,7 @@ FACESJS = Manner(
     nose_radii=(0.085, 0.085),
     cheeks=((0.355, 0.60), (0.64, 0.60)),
     doubt=0.65,
+    bust=0.953,
 )
 TOONHEAD = Manner(
     eyes=((0.365, 0.475), (0.63, 0.475)),
@@ -251,6 +253,8 @@ class CartoonTeacher:
         picture = self._outlines(picture, regions, shares, calm)
         picture = self._mouth(picture, regions, shares)
         picture = self._features(picture, regions, look)
+        end = round(self.manner.bust * picture.shape[-1])
+        picture[:, :, end:] = to_rgb(look.colors[:, BACKGROUND, :, None, None])
         return picture.clamp(0, 1) * 2 - 1
 
     def _calm_places(self, regions: PhotoRegions) -> Tensor:
