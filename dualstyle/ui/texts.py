@@ -22,6 +22,7 @@ from dualstyle.errors import (
     HubError,
     ImageError,
 )
+from dualstyle.ui import service_texts
 
 DEFAULT_LANGUAGE = "en"
 
@@ -133,6 +134,10 @@ _SAYINGS: dict[str, dict[str, str]] = {
         "bad_value": "그릴 수 없습니다: {reason}.",
     },
 }
+
+for _language in LABELS:
+    LABELS[_language] |= service_texts.LABELS[_language]
+    _SAYINGS[_language] |= service_texts.SAYINGS[_language]
 
 # The library speaks English; in Korean its errors begin with what to do, by their kind.
 _KOREAN: tuple[tuple[type[DualStyleError], str], ...] = (
