@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.processing_utils import save_bytes_to_cache
 from gradio.utils import get_upload_folder
 from PIL import Image
 
@@ -20,6 +20,7 @@ from dualstyle.images import png_bytes
 from dualstyle.stylizer import ALIGNED
 
 LONGEST_STYLE = 40  # letters of a style in the name of a file
+FOLDER_BYTES = 16  # of chance in the name of a folder
 SKIP = gr.skip()
 
 
@@ -93,10 +94,15 @@ def finished(
 
 
 def stored(picture: Image.Image, recipe: Recipe) -> str:
-    """Write the PNG, under a name that says how it was drawn, where Gradio deletes it in time."""
-    return save_bytes_to_cache(
-        png_bytes(picture, recipe=recipe), file_name(recipe), get_upload_folder()
-    )
+    """Write the PNG, under a name that says how it was drawn, where Gradio deletes it in time.
+
+    Every picture has a folder of its own, which nobody can guess: two visitors with the same
+    picture do not share the file, so that one can delete it and the other keeps it.
+    """
+    path = Path(get_upload_folder()) / secrets.token_hex(FOLDER_BYTES) / file_name(recipe)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(png_bytes(picture, recipe=recipe))
+    return str(path)
 
 
 def file_name(recipe: Recipe) -> str:
