@@ -207,6 +207,11 @@ def sentence(error: DualStyleError, language: str) -> str:
     return told
 
 
+def refusal(language: str, key: str, **values: object) -> gr.Error:
+    """Make an error of one sentence, without a traceback."""
+    return gr.Error(say(language, key, **values), print_exception=False)
+
+
 @contextmanager
 def shown_to_visitor(language: str) -> Iterator[None]:
     """Turn errors that a visitor can act on into messages of the page; the rest stay hidden."""
