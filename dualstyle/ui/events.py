@@ -23,17 +23,17 @@ _AT_ONCE: dict[str, Any] = {  # events that compute nothing wait for nobody
 }
 
 
-def connect(demo: gr.Blocks, parts: Parts, studio: Studio, thumbnails: Thumbnails) -> None:
-    """Let the page do something."""
-    lane = _Lane(parts, PhotoHandlers(studio))
+def connect(demo: gr.Blocks, parts: Parts, studio: Studio, thumbnails: Thumbnails) -> Lane:
+    """Let the page do something; gives the lane for further events, which is still to be closed."""
+    lane = Lane(parts, PhotoHandlers(studio))
     styles = StyleHandlers(studio, thumbnails)
     _connect_photo(parts, lane)
     _connect_styles(parts, lane, styles)
     _connect_settings(demo, parts, lane, SettingsHandlers(studio, styles))
-    lane.close()
+    return lane
 
 
-class _Lane:
+class Lane:
     """Adds events that draw; one draws at a time, and of a burst of clicks the last one counts."""
 
     def __init__(self, parts: Parts, photos: PhotoHandlers) -> None:
@@ -75,7 +75,7 @@ class _Lane:
         )
 
 
-def _connect_photo(parts: Parts, lane: _Lane) -> None:
+def _connect_photo(parts: Parts, lane: Lane) -> None:
     photos, remembered = parts.photos, (parts.visit, parts.style)
     lane.add(photos.photo.upload, lane.photos.on_photo, photos.photo, *remembered)
     lane.add(photos.as_is.click, lane.photos.on_as_is, photos.photo, *remembered)
@@ -83,15 +83,15 @@ def _connect_photo(parts: Parts, lane: _Lane) -> None:
     lane.add(photos.all_faces.click, lane.photos.on_all_faces, *remembered)
 
 
-def _connect_styles(parts: Parts, lane: _Lane, handlers: StyleHandlers) -> None:
-    styles, results, tools = parts.styles, parts.results, parts.tools
+def _connect_styles(parts: Parts, lane: Lane, handlers: StyleHandlers) -> None:
+    styles, results = parts.styles, parts.results
     lane.add(styles.gallery.select, handlers.on_style, parts.visit)
     lane.add(styles.style_name.submit, handlers.on_named, styles.style_name, parts.visit)
     lane.add(styles.own.select, handlers.on_own, parts.visit)
-    lane.add(tools.own_picture.upload, handlers.on_own_picture, tools.own_picture, parts.visit)
+    lane.add(styles.own_picture.upload, handlers.on_own_picture, styles.own_picture, parts.visit)
     lane.add(results.surprise.click, handlers.on_surprise, parts.visit)
     lane.add(results.number.submit, handlers.on_number, results.number, parts.visit)
-    tools.second_keep.click(
+    styles.second_keep.click(
         handlers.on_second,
         [parts.visit, parts.style, *parts.wishes],
         parts.page,
@@ -100,21 +100,21 @@ def _connect_styles(parts: Parts, lane: _Lane, handlers: StyleHandlers) -> None:
 
 
 def _connect_settings(
-    demo: gr.Blocks, parts: Parts, lane: _Lane, handlers: SettingsHandlers
+    demo: gr.Blocks, parts: Parts, lane: Lane, handlers: SettingsHandlers
 ) -> None:
-    tools, remembered = parts.tools, (parts.visit, parts.style)
+    tools, styles, remembered = parts.tools, parts.styles, (parts.visit, parts.style)
     for slider in (tools.structure, tools.color):
         lane.add(slider.release, handlers.on_slider, *remembered)
     changes = [
         tools.truncation.release,
-        tools.share.release,
+        styles.share.release,
         tools.preserve_color.input,
         parts.photos.whole.input,
         tools.encoder.input,
         tools.noise.input,
-        tools.mixing.input,
+        styles.mixing.input,
         tools.seed.submit,
-        tools.second.submit,
+        styles.second.submit,
     ]
     for change in changes:
         lane.add(change, handlers.on_change, *remembered)
@@ -125,9 +125,9 @@ def _connect_settings(
     lane.add(tools.recipe_file.upload, handlers.on_recipe_file, tools.recipe_file, parts.visit)
     lane.add(parts.results.strip.select, handlers.on_kept, parts.visit)
     first = demo.load(handlers.on_load, None, parts.page, **_AT_ONCE)
-    again = parts.styles.domain.input(
+    again = styles.domain.input(
         handlers.styles.on_domain,
-        parts.styles.domain,
+        styles.domain,
         parts.page,
         trigger_mode="always_last",
         **_AT_ONCE,
@@ -136,8 +136,8 @@ def _connect_settings(
         # Drawing thumbnails has a lane of its own: it takes turns with portraits by itself.
         event.success(
             handlers.styles.draw_thumbnails,
-            parts.styles.domain,
-            [parts.styles.gallery, parts.styles.drawing],
+            styles.domain,
+            [styles.gallery, styles.drawing],
             show_progress="hidden",
             concurrency_limit=None,
             api_visibility="private",

@@ -16,15 +16,15 @@ from gradio.themes import Base, Default
 from dualstyle.catalogue import Catalogue
 from dualstyle.errors import DualStyleError
 from dualstyle.stylizer import Stylizer
-from dualstyle.ui.events import DRAW, connect
-from dualstyle.ui.handlers import Handlers
-from dualstyle.ui.parts import KEPT, lay_out
-from dualstyle.ui.safe_image import SafeImage
+from dualstyle.ui.events import connect
+from dualstyle.ui.example_faces import Examples
+from dualstyle.ui.parts import lay_out
+from dualstyle.ui.privacy import PrivateBlocks, middleware
+from dualstyle.ui.services import add_services
 from dualstyle.ui.studio import Studio
 from dualstyle.ui.texts import translations
 from dualstyle.ui.thumbnails import Thumbnails
 
-CLEANED = 300  # [s] between two looks for files that are older
 MAX_UPLOAD = "15mb"
 MAX_QUEUE = 20  # visitors who wait; the next one is told so
 CSS = Path(__file__).with_name("style.css")
@@ -36,7 +36,7 @@ def build_demo(
     *,
     domain: str | None = None,
     thumbnails: Path | None = None,
-) -> gr.Blocks:
+) -> PrivateBlocks:
     """Build the page on a stylizer.
 
     Offered are the domains whose weights are on this machine, so no visitor starts a download.
@@ -45,20 +45,23 @@ def build_demo(
         stylizer: Draws.
         catalogue: For the titles of the domains.
         domain: The one to begin with; None: the library's choice.
-        thumbnails: Folder for the thumbnails that are drawn; None: in the user's cache.
+        thumbnails: Folder for thumbnails and examples that are drawn; None: in the user's cache.
     """
     first = domain or stylizer.library.default_domain()
     domains = [first, *(name for name in stylizer.library.available() if name != first)]
-    pictures = Thumbnails(stylizer, thumbnails)
     studio = Studio(stylizer, catalogue, domains)
-    gr.set_static_paths(list(pictures.static_folders()))  # shown as they lie, not copied
-    with gr.Blocks(
-        title="DualStyle", delete_cache=(CLEANED, KEPT), analytics_enabled=False
-    ) as demo:
+    pictures, examples = Thumbnails(stylizer, thumbnails), Examples(studio, thumbnails)
+    shown = [*pictures.static_folders(), *examples.static_folders()]
+    gr.set_static_paths(list(shown))  # as they lie, not copied
+    # From here on a stranger's words decide what is asked for: nothing more is fetched.
+    stylizer.library.offline = True
+    with PrivateBlocks(title="DualStyle") as demo:
         parts = lay_out(studio)
-        connect(demo, parts, studio, pictures)
-        _publish(Handlers(studio))
-    return demo.queue(max_size=MAX_QUEUE, default_concurrency_limit=1, api_open=False)
+        lane = connect(demo, parts, studio, pictures)
+        add_services(demo, parts, lane, studio, examples)
+        lane.close()
+    demo.queue(max_size=MAX_QUEUE, default_concurrency_limit=1, api_open=False)
+    return demo
 
 
 def launch_options(stylizer: Stylizer, catalogue: Catalogue) -> dict[str, Any]:
@@ -74,7 +77,8 @@ def launch_options(stylizer: Stylizer, catalogue: Catalogue) -> dict[str, Any]:
         "max_file_size": MAX_UPLOAD,
         "ssr_mode": False,
         "pwa": False,
-        "mcp_server": None,
+        "mcp_server": None,  # GRADIO_MCP_SERVER decides
+        "app_kwargs": {"middleware": middleware()},
     }
 
 
@@ -104,24 +108,3 @@ def _theme() -> Base:
         button_primary_text_color="white",
         button_primary_text_color_dark="white",
     )
-
-
-def _publish(handlers: Handlers) -> None:
-    """Make the interface for programs; nobody sees its components."""
-    with gr.Row(visible=False):
-        inputs = [
-            SafeImage(label="image", interactive=True),
-            gr.Textbox(value="", label="domain"),
-            gr.Textbox(value="", label="style"),
-            gr.Number(value=None, label="structure"),
-            gr.Number(value=None, label="color"),
-            gr.Number(value=0, precision=0, label="seed"),
-        ]
-        outputs = [gr.Image(label="portrait", format="png"), gr.JSON(label="recipe")]
-        gr.Button().click(
-            handlers.stylize,
-            inputs,
-            outputs,
-            api_name="stylize",
-            concurrency_id=DRAW,
-        )

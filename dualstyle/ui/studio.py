@@ -252,6 +252,19 @@ class Studio:
 
     # ---- styles ----
 
+    def manner(
+        self, visit: Visit, style: Style | None, wishes: Wishes, language: str
+    ) -> ExtrinsicCode:
+        """The code of the style that is chosen, mixed or not; None: the domain's first choice.
+
+        Raises:
+            DualStyleError: There is no such style.
+            gr.Error: It is not offered, or cannot be mixed.
+        """
+        if style is None or style.domain != wishes.domain:
+            style = Style(wishes.domain, self.stylizer.default_style(wishes.domain))
+        return self._extrinsic(visit, style, wishes, language)[1]
+
     def _extrinsic(
         self, visit: Visit, style: Style, wishes: Wishes, language: str
     ) -> tuple[Visit, ExtrinsicCode]:
