@@ -26,11 +26,11 @@ class PhotoParts:
     """The photo and its faces."""
 
     photo: SafeImage
-    whole: gr.Checkbox
-    as_is: gr.Button
     faces_box: gr.Column
     all_faces: gr.Button
     faces: gr.Gallery
+    whole: gr.Checkbox
+    as_is: gr.Button
     understood_box: gr.Column
     understood: gr.Gallery
     likeness: gr.Markdown
@@ -60,6 +60,11 @@ class StyleParts:
     own: gr.Gallery
     drawing: gr.HTML
     gallery: gr.Gallery
+    own_picture: SafeImage
+    mixing: gr.Radio
+    second: gr.Textbox
+    second_keep: gr.Button
+    share: gr.Slider
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +75,6 @@ class ToolParts:
     structure: gr.Slider
     color: gr.Slider
     preserve_color: gr.Checkbox
-    own_picture: SafeImage
-    mixing: gr.Radio
-    second: gr.Textbox
-    second_keep: gr.Button
-    share: gr.Slider
     strengths: gr.Textbox
     strengths_preset: gr.Dropdown
     encoder: gr.Radio
@@ -123,11 +123,13 @@ class Parts:
 def lay_out(studio: Studio) -> Parts:
     """Make the components, inside of the Blocks that are open."""
     visit, style = gr.State(Visit(), time_to_live=KEPT), gr.State(None, time_to_live=KEPT)
-    gr.HTML(f'<a href="#result-pane">{label("skip")}</a>', elem_id="skip", padding=False)
+    gr.Markdown(label("skip"), elem_id="skip")
     gr.Markdown(label("heading"), elem_id="heading")
     with gr.Row(elem_id="studio"):
         with gr.Column(elem_id="photo-pane"):
-            photos = _photo_pane()
+            photo = _photo_pane()
+        with gr.Column(elem_id="face-pane"):
+            face = _face_pane()
         with gr.Column(elem_id="examples-pane") as examples_pane:
             pass
         with gr.Column(elem_id="result-pane"):
@@ -141,18 +143,19 @@ def lay_out(studio: Studio) -> Parts:
     with gr.Column(elem_id="privacy-pane") as privacy_pane:
         if all(name.startswith(POCKET) for name in studio.domains):
             gr.Markdown(label("bundled"), elem_id="bundled")
+    photos = PhotoParts(*photo, *face)
     return Parts(
         visit, style, photos, results, styles, tools, examples_pane, grid_pane, privacy_pane
     )
 
 
-def _photo_pane() -> PhotoParts:
+def _photo_pane() -> tuple[Any, ...]:
     photo = SafeImage(
         label=label("photo"),
         sources=["upload", "webcam", "clipboard"],
         webcam_options=gr.WebcamOptions(mirror=True),
         interactive=True,
-        height=260,
+        height=230,
         elem_id="photo",
         buttons=[],
     )
@@ -162,17 +165,19 @@ def _photo_pane() -> PhotoParts:
             gr.Markdown(label("faces"))
             all_faces = gr.Button(label("all_faces"), size="sm", scale=0, elem_id="all-faces")
         faces = _thumbnails("faces", "faces_label")
+    return photo, faces_box, all_faces, faces
+
+
+def _face_pane() -> tuple[Any, ...]:
     with gr.Row(elem_id="photo-row"):
         whole = gr.Checkbox(
-            label=label("whole"), info=label("whole_info"), interactive=True, elem_id="whole"
+            label=label("whole"), interactive=True, container=False, elem_id="whole"
         )
         as_is = gr.Button(label("as_is"), visible=False, size="sm", elem_id="as-is")
     with gr.Column(visible=False, elem_id="understood-box") as understood_box:
         understood = _thumbnails("understood", "understood")
         likeness = gr.Markdown(elem_id="likeness")
-    return PhotoParts(
-        photo, whole, as_is, faces_box, all_faces, faces, understood_box, understood, likeness
-    )
+    return whole, as_is, understood_box, understood, likeness
 
 
 def _thumbnails(name: str, words: str) -> gr.Gallery:
@@ -228,28 +233,43 @@ def _result_pane() -> ResultParts:
 
 
 def _styles_pane(studio: Studio) -> StyleParts:
-    domain = gr.Radio(
-        [(label(domain_key(name)), name) for name in studio.domains],
-        value=studio.domains[0],
-        label=label("domain"),
-        interactive=True,
-        elem_id="domain",
-        elem_classes="chips",
-    )
+    with gr.Row(elem_id="styles-row"):
+        domain = gr.Radio(
+            [(label(domain_key(name)), name) for name in studio.domains],
+            value=studio.domains[0],
+            label=label("domain"),
+            container=False,
+            interactive=True,
+            elem_id="domain",
+            elem_classes="chips",
+        )
+        style_name = gr.Textbox(
+            label=label("style_name"),
+            show_label=False,
+            container=False,
+            placeholder=label("style_name_hint"),
+            max_length=LONGEST_NAME,
+            interactive=True,
+            elem_id="style-name",
+        )
     with gr.Column(visible=False, elem_id="own-box") as own_box:
         gr.Markdown(label("own"))
         own = _thumbnails("own", "own")
     drawing = gr.HTML(visible=False, elem_id="drawing")
     gallery = _thumbnails("styles", "styles")
-    style_name = gr.Textbox(
-        label=label("style_name"),
-        placeholder=label("style_name_hint"),
-        max_length=LONGEST_NAME,
-        interactive=True,
-        submit_btn=True,
-        elem_id="style-name",
-    )
-    return StyleParts(domain, style_name, own_box, own, drawing, gallery)
+    with gr.Accordion(label("own_title"), open=False, elem_id="own-part"):
+        gr.Markdown(label("own_info"))
+        own_picture = SafeImage(
+            label=label("own_picture"),
+            sources=["upload", "clipboard"],
+            interactive=True,
+            height=180,
+            elem_id="own-picture",
+            buttons=[],
+        )
+    with gr.Accordion(label("mix_title"), open=False, elem_id="mix-part"):
+        mix = _mix_part(studio.usual(studio.domains[0]))
+    return StyleParts(domain, style_name, own_box, own, drawing, gallery, own_picture, *mix)
 
 
 def _tools_pane(studio: Studio) -> ToolParts:
@@ -267,23 +287,11 @@ def _tools_pane(studio: Studio) -> ToolParts:
     preserve_color = gr.Checkbox(
         label=label("preserve_color"), interactive=True, elem_id="preserve-color"
     )
-    with gr.Accordion(label("own_title"), open=False, elem_id="own-part"):
-        gr.Markdown(label("own_info"))
-        own_picture = SafeImage(
-            label=label("own_picture"),
-            sources=["upload", "clipboard"],
-            interactive=True,
-            height=180,
-            elem_id="own-picture",
-            buttons=[],
-        )
-    with gr.Accordion(label("mix_title"), open=False, elem_id="mix-part"):
-        mix = _mix_part(usual)
     with gr.Accordion(label("expert_title"), open=False, elem_id="expert-part"):
         expert = _expert_part(studio, usual)
     with gr.Accordion(label("take_title"), open=False, elem_id="take-part"):
         take = _take_part()
-    return ToolParts(preset, structure, color, preserve_color, own_picture, *mix, *expert, *take)
+    return ToolParts(preset, structure, color, preserve_color, *expert, *take)
 
 
 def _slider(name: str, value: float, *, high: float = 1, info: str | None = None) -> gr.Slider:
@@ -317,7 +325,7 @@ def _mix_part(usual: Wishes) -> tuple[Any, ...]:
             interactive=True,
             elem_id="second",
         )
-        second_keep = gr.Button(label("second_keep"), scale=0, min_width=180, elem_id="second-keep")
+        second_keep = gr.Button(label("second_keep"), size="sm", scale=0, elem_id="second-keep")
     share = _slider("share", usual.share)
     return mixing, second, second_keep, share
 

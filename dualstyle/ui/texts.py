@@ -25,18 +25,18 @@ from dualstyle.errors import (
 from dualstyle.ui import service_texts
 
 DEFAULT_LANGUAGE = "en"
+PREFIX = "studio_"  # of our keys in the browser, where Gradio has a "number" and a "code" too
 
 # Keys must not hold dots: the browser would look for a table in a table.
 LABELS: dict[str, dict[str, str]] = {
     "en": {
         "heading": "# DualStyle\nYour portrait in the manner of one picture.",
-        "skip": "Skip to the portrait",
+        "skip": "[Skip to the portrait](#result-pane)",
         # photo and faces
         "photo": "Your photo",
         "privacy": "Stays on the computer that runs this page; deleted after about half an hour.",
         "as_is": "My picture is already a crop",
-        "whole": "Whole photo",
-        "whole_info": "pasted back with a soft edge",
+        "whole": "Whole photo, the face pasted back",
         "faces": "Several faces: choose one, or",
         "faces_label": "Faces of the photo",
         "all_faces": "Draw all faces",
@@ -78,7 +78,7 @@ LABELS: dict[str, dict[str, str]] = {
         "preserve_color": "Keep the colours of the photo",
         "expert_title": "Expert",
         "strengths": "Strengths of the 18 layers",
-        "strengths_info": "such as 0.75*7+1*11 or 18 numbers; empty: the sliders above",
+        "strengths_info": "such as `0.75*7+1*11` or 18 numbers; empty: the two sliders",
         "strengths_preset": "Strengths to begin with",
         "encoder": "Encoder",
         "encoder_info": "z+ takes on the style better, w+ keeps the face better",
@@ -110,12 +110,11 @@ LABELS: dict[str, dict[str, str]] = {
     },
     "ko": {
         "heading": "# DualStyle\n그림 한 장의 화풍으로 그리는 내 초상.",
-        "skip": "초상으로 건너뛰기",
+        "skip": "[초상으로 건너뛰기](#result-pane)",
         "photo": "내 사진",
         "privacy": "이 페이지를 실행하는 컴퓨터에만 머물며 약 30분 뒤에 지워집니다.",
         "as_is": "이미 얼굴만 잘라 낸 그림입니다",
-        "whole": "사진 전체",
-        "whole_info": "경계를 부드럽게 하여 사진에 다시 붙입니다",
+        "whole": "얼굴을 다시 붙인 사진 전체",
         "faces": "얼굴이 여럿입니다. 하나를 고르거나",
         "faces_label": "사진 속 얼굴",
         "all_faces": "모든 얼굴 그리기",
@@ -154,7 +153,7 @@ LABELS: dict[str, dict[str, str]] = {
         "preserve_color": "사진의 색을 그대로",
         "expert_title": "전문가 설정",
         "strengths": "18개 층의 세기",
-        "strengths_info": "예: 0.75*7+1*11 또는 숫자 18개. 비우면 위의 두 슬라이더를 따릅니다",
+        "strengths_info": "예: `0.75*7+1*11` 또는 숫자 18개. 비우면 두 슬라이더를 따릅니다",
         "strengths_preset": "시작할 세기",
         "encoder": "인코더",
         "encoder_info": "z+는 화풍을 더 잘 입히고 w+는 얼굴을 더 잘 지킵니다",
@@ -291,7 +290,7 @@ def label(key: str) -> Any:
 
     Any, because Gradio takes an I18nData for most texts but says so in the types of some only.
     """
-    return I18nData(key)
+    return I18nData(PREFIX + key)
 
 
 def domain_key(name: str) -> str:
@@ -310,7 +309,8 @@ def translations(catalogue: Catalogue, image_size: int | None) -> gr.I18n:
     for language, labels in LABELS.items():
         titles = {domain_key(name): title_of(catalogue, name, language) for name in catalogue}
         bundled = labels["bundled"].format(size=image_size) if image_size else None
-        tables[language] = labels | titles | {"bundled": bundled or labels["bundled_plain"]}
+        texts = labels | titles | {"bundled": bundled or labels["bundled_plain"]}
+        tables[language] = {PREFIX + key: text for key, text in texts.items()}
     return gr.I18n(**tables)
 
 
