@@ -148,6 +148,13 @@ class Library:
 
     # ---- looking, never with the network ----
 
+    def spaces(self, domain: str) -> list[Space]:
+        """Spaces in which photos can be encoded for a domain with what is on this machine."""
+        if self.catalogue[domain].files is None:
+            return list(self.files(domain, encoder=None).encoders)
+        here = {state.role for state in self.state(domain) if state.present}
+        return [space for space, role in ENCODERS.items() if role in here]
+
     def state(self, domain: str) -> list[FileState]:
         """Say of every file of a domain whether it is on this machine; nothing is fetched."""
         chosen = self.catalogue[domain]

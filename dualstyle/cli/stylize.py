@@ -71,7 +71,7 @@ def _one(
         for portrait in portraits:
             whole = paste_back(whole, portrait.picture, portrait.face.quad)
         face = ALIGNED if args.aligned else args.face or "best"
-        results = [(whole, replace(portraits[0].recipe, face=face), "")]
+        results = [(whole, replace(portraits[0].recipe, face=face, paste_back=True), "")]
     else:
         results = [(one.picture, one.recipe, _number(args, one)) for one in portraits]
     for result, recipe, number in results:
@@ -111,6 +111,7 @@ def _take_over(args: argparse.Namespace, recipe: Recipe) -> None:
     if args.face is None and not args.aligned:
         args.aligned = recipe.face == ALIGNED
         args.face = None if args.aligned else recipe.face
+        args.paste_back = args.paste_back or recipe.paste_back
 
 
 def _compare(recipe: Recipe, stylizer: Stylizer, style: ExtrinsicCode) -> None:
