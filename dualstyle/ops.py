@@ -13,11 +13,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor, nn
 
+from dualstyle.winograd import conv3x3, pays, winograd
+
 LEAK = 0.2  # slope of the leaky ReLU below zero
 GAIN = math.sqrt(2)  # keeps the variance after the leaky ReLU
 EPSILON = 1e-8
 BLUR_TAPS = (1.0, 3.0, 3.0, 1.0)
 MAP_RANK = 4  # dimensions of a batch of feature maps
+# oneDNN's transposed convolutions take 1.5 times their share of time without AVX-512, none with it.
+SLOW_TRANSPOSED = torch.backends.cpu.get_cpu_capability() != "AVX512"
 
 
 def pixel_norm(z: Tensor) -> Tensor:
@@ -99,6 +103,8 @@ class EqualConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve [N, in, H, W]."""
         weight = (self.weight * self.scale).to(x.dtype)
+        if (self.stride, self.padding, weight.shape[-1]) == (1, 1, 3):
+            return conv3x3(x, weight)
         return F.conv2d(x, weight, stride=self.stride, padding=self.padding)
 
 
@@ -180,15 +186,38 @@ def modulated_conv2d(
 
 
 def _convolve(x: Tensor, weight: Tensor, up: bool) -> Tensor:
+    if not up and pays(x, weight):
+        return winograd(x, weight)
     weight = weight.contiguous(memory_format=torch.channels_last)
-    if not up:
-        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
-    if torch.is_grad_enabled() and x.dtype == torch.bfloat16:
-        # the CPU's bfloat16 gradient of a transposed convolution is ten times slower than float32's
-        grown = F.conv_transpose2d(x.float(), weight.float().transpose(0, 1), stride=2).to(x.dtype)
-    else:
-        grown = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-    return blur(grown, padding=1, gain=4.0)
+    if up:
+        return blur(_grow(x, weight), padding=1, gain=4.0)
+    return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+
+
+def _grow(x: Tensor, weight: Tensor) -> Tensor:
+    """Transposed convolution of stride 2: [N, I, H, W] and [O, I, 3, 3] to [N, O, 2H+1, 2W+1]."""
+    if torch.is_grad_enabled():
+        if x.dtype == torch.bfloat16 and x.device.type == "cpu":
+            # its bfloat16 gradient is ten times slower than float32's
+            return _grow(x.float(), weight.float()).to(x.dtype)
+    elif x.dtype == torch.float32 and x.device.type == "cpu" and SLOW_TRANSPOSED:
+        return grow_by_phases(x, weight)
+    return F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+
+
+def grow_by_phases(x: Tensor, weight: Tensor) -> Tensor:
+    """Compute a transposed convolution of stride 2 as one ordinary convolution for each phase.
+
+    Even rows of the result read the kernel's rows 0 and 2, odd ones its row 1; so do columns.
+    """
+    batch, _, height, width = x.shape
+    size = (batch, len(weight), 2 * height + 1, 2 * width + 1)
+    grown = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
+    for row in (0, 1):
+        for column in (0, 1):
+            phase = weight[:, :, row::2, column::2].flip(2, 3)
+            grown[:, :, row::2, column::2] = F.conv2d(x, phase, padding=(1 - row, 1 - column))
+    return grown
 
 
 def modulated_conv2d_reference(
