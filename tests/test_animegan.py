@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from dualstyle import hub
-from dualstyle.animegan import PhotoPainter, find_checkpoint, load_animegan
+from dualstyle.animegan import PhotoPainter, find_checkpoint, load_animegan, usual_face_size
 from dualstyle.cli import main
 from dualstyle.config import WeightFile
 from dualstyle.errors import CheckpointError, HubError, ImageError
@@ -180,6 +180,11 @@ def test_pinned_bytes_are_checked(server, tmp_path, offline):
         assert not path.exists()
     else:
         assert fetch_address(right, address, tmp_path).read_bytes() == DATA
+
+
+def test_the_small_face_checkpoint_draws_smaller_faces():
+    assert usual_face_size("celeba_distill") == 256
+    assert usual_face_size("face_paint_512_v2") == 512
 
 
 # ---- the command ----
