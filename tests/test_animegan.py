@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import socket
 
 import numpy as np
 import pytest
@@ -166,6 +167,15 @@ def test_a_cut_download_is_continued_and_a_refused_one_told(server, tmp_path):
     with pytest.raises(HubError, match=r"127\.0\.0\.1:\d+ answered 404.*on another machine"):
         find_checkpoint("celeba_distill", **asked)
     assert [p.name for p in (tmp_path / "animegan").glob("celeba*.pt")] == []
+
+
+def test_a_dead_network_is_told_at_once(server, tmp_path, monkeypatch):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setattr(hub, "_download", lambda *_: pytest.fail("it was tried again"))
+        with pytest.raises(HubError, match=r"cannot be reached\..*--weights FILE\.pt"):
+            find_checkpoint("paprika", cache=tmp_path, address=address)
 
 
 @pytest.mark.parametrize("offline", [False, True])
