@@ -28,7 +28,8 @@ ADDRESS = "https://github.com/bryandlee/animegan2-pytorch/raw/main/weights"  # +
 FOLDER = "animegan"  # in the cache
 
 LONGEST_SIDE = 1024  # [px] of a photo, unless asked otherwise; 1.7 GB of memory at 4:3
-FACE_SIZE = 512  # [px] of the faces that the face checkpoints were trained on
+FACE_SIZE = 512  # [px] of the faces that a checkpoint was trained on ...
+FACE_SIZES = {"celeba_distill": 256}  # ... with this exception
 EXPANSION = 1.3  # side of a face's crop, in sides of the FFHQ crop
 SMALLEST_SIDE = 16  # [px] below it the network's borders are larger than its maps
 
@@ -92,6 +93,11 @@ class PhotoPainter:
             quad = center + (quad - center) * EXPANSION
             crop = AlignedFace(sample_quad(picture, quad, size), quad)
         return AlignedFace(self.paint(crop.picture, longest_side=size), crop.quad)
+
+
+def usual_face_size(weights: str) -> int:
+    """Side of the faces [px] that a checkpoint was trained on, by its name."""
+    return FACE_SIZES.get(weights, FACE_SIZE)
 
 
 def load_animegan(path: Path) -> AnimeGAN:

@@ -198,7 +198,12 @@ def fetch_address(
                 return path  # somebody else was fetching it
             part = path.with_name(f"{path.name}.incomplete")
             part.unlink(missing_ok=True)  # it may be of an older file at the same address
-            _download(remote, part, progress)
+            try:
+                _transfer(remote, part, progress)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                raise HubError(f"{file.name}: {host} cannot be reached.") from error
+            except (httpx2.TransportError, HfHubHTTPError):
+                _download(remote, part, progress)
             _verify(part, file, remote)
             part.replace(path)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import socket
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from PIL import Image
 
 from dualstyle import hub
-from dualstyle.animegan import PhotoPainter, find_checkpoint, load_animegan
+from dualstyle.animegan import PhotoPainter, find_checkpoint, load_animegan, usual_face_size
 from dualstyle.cli import main
 from dualstyle.config import WeightFile
 from dualstyle.errors import CheckpointError, HubError, ImageError
@@ -168,6 +169,15 @@ def test_a_cut_download_is_continued_and_a_refused_one_told(server, tmp_path):
     assert [p.name for p in (tmp_path / "animegan").glob("celeba*.pt")] == []
 
 
+def test_a_dead_network_is_told_at_once(server, tmp_path, monkeypatch):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setattr(hub, "_download", lambda *_: pytest.fail("it was tried again"))
+        with pytest.raises(HubError, match=r"cannot be reached\..*--weights FILE\.pt"):
+            find_checkpoint("paprika", cache=tmp_path, address=address)
+
+
 @pytest.mark.parametrize("offline", [False, True])
 def test_pinned_bytes_are_checked(server, tmp_path, offline):
     address = f"{address_of(server)}/paprika.pt"
@@ -180,6 +190,11 @@ def test_pinned_bytes_are_checked(server, tmp_path, offline):
         assert not path.exists()
     else:
         assert fetch_address(right, address, tmp_path).read_bytes() == DATA
+
+
+def test_the_small_face_checkpoint_draws_smaller_faces():
+    assert usual_face_size("celeba_distill") == 256
+    assert usual_face_size("face_paint_512_v2") == 512
 
 
 # ---- the command ----

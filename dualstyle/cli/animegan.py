@@ -9,12 +9,12 @@ from PIL import Image
 
 from dualstyle.animegan import (
     FACE,
-    FACE_SIZE,
     LONGEST_SIDE,
     SCENE,
     PhotoPainter,
     find_checkpoint,
     load_animegan,
+    usual_face_size,
 )
 from dualstyle.cli.arguments import UsageError
 from dualstyle.cli.console import Console, pick_device, save
@@ -48,9 +48,10 @@ def run(args: argparse.Namespace) -> int:
     path = find_checkpoint(weights, folder=_folder(args), progress=console.progress)
     painter = PhotoPainter(load_animegan(path), device=pick_device(args.device))
     finder = DlibFaceFinder()
+    face_size = args.size or usual_face_size(path.stem)
 
     def draw(photo: Path) -> None:
-        for result, number in _drawings(open_untrusted(photo), args, painter, finder):
+        for result, number in _drawings(open_untrusted(photo), args, painter, finder, face_size):
             out = targets.of(photo, ENGINE, path.stem, number)
             save(result, out)
             console.say(str(out))
@@ -59,7 +60,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _drawings(
-    picture: Image.Image, args: argparse.Namespace, painter: PhotoPainter, finder: FaceFinder
+    picture: Image.Image,
+    args: argparse.Namespace,
+    painter: PhotoPainter,
+    finder: FaceFinder,
+    face_size: int,
 ) -> list[tuple[Image.Image, str]]:
     """Draw what was asked for of one photo: pictures, and the numbers of the faces in them."""
     if args.aligned:
@@ -68,7 +73,7 @@ def _drawings(
         found = choose(finder.detect(picture), args.face)
     else:
         return [(painter.paint(picture, longest_side=args.size or LONGEST_SIDE), "")]
-    drawn = [painter.paint_face(picture, face, size=args.size or FACE_SIZE) for face in found]
+    drawn = [painter.paint_face(picture, face, size=face_size) for face in found]
     if args.paste_back:
         whole = picture
         for face in drawn:

@@ -75,6 +75,8 @@ class AdaptiveAugmentation(nn.Module):
         """
         count, _, height, width = pictures.shape
         p = float(self.p)
+        if p == 0:  # as at the beginning: nothing would happen, at the price of four filters
+            return pictures
         affine = sample_affine(count, (height, width), p, generator).inverse()
         color = sample_color(count, p, generator)
         with torch.autocast(pictures.device.type, enabled=False):  # grids need float32

@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor
 
-from dualstyle.config import GeneratorConfig, Space
+from dualstyle.config import NUM_STRENGTHS, GeneratorConfig, Space
 from dualstyle.models.psp_encoder import PSPEncoder
 from dualstyle.models.stylegan2 import StyleGAN2, mix_styles
 from dualstyle.training.loop import Part
 
+FULL_STRENGTH = torch.ones(NUM_STRENGTHS)  # of the exemplar's manner, in all layers
 COLOR_ROWS = 8  # rows from here on are free in destylization and stage 3 (official value, not 7)
 SHEET_SIDE = 256  # [px] pictures on a preview are not larger
 

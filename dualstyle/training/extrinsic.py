@@ -15,16 +15,16 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dualstyle.config import NUM_STRENGTHS, GeneratorConfig
+from dualstyle.config import GeneratorConfig
 from dualstyle.models.dualstylegan import SMALL_INIT, DualStyleGAN, ExtrinsicPath
 from dualstyle.models.stylegan2 import StyleGAN2
 from dualstyle.training.autoencoder import MAX_NORM, fast_dtype, psnr
+from dualstyle.training.base import FULL_STRENGTH
 from dualstyle.training.data import PictureSet
 from dualstyle.training.loop import Part, Phase, Rates, Stage
 from dualstyle.training.losses import detail_l1, face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
-FULL_STRENGTH = torch.ones(NUM_STRENGTHS)
 SECOND_INIT = 0.1  # of a block's second convolution: it starts as a gentle change
 
 Teacher = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -14,11 +14,18 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dualstyle.config import NUM_STRENGTHS
 from dualstyle.models.discriminator import Discriminator
 from dualstyle.models.dualstylegan import DualStyleGAN, ExtrinsicPath
 from dualstyle.models.stylegan2 import StyleGAN2
-from dualstyle.training.base import COLOR_ROWS, Faces, Pictures, noise_maps, pooled, sheet
+from dualstyle.training.base import (
+    COLOR_ROWS,
+    FULL_STRENGTH,
+    Faces,
+    Pictures,
+    noise_maps,
+    pooled,
+    sheet,
+)
 from dualstyle.training.features import FeatureNetwork, IdentityFeatures
 from dualstyle.training.gan import Adversary, draw_real, lazy_adam, path_phase
 from dualstyle.training.loop import Constant, Part, Phase, Stage
@@ -32,7 +39,6 @@ from dualstyle.training.losses import (
 )
 from dualstyle.training.recipes import FineTuningRecipe
 
-FULL_STRENGTH = torch.ones(NUM_STRENGTHS)
 CONTEXTUAL_MAP = 2  # relu3_1 of VGG19
 MATCHED_MAPS = slice(1, 3)  # relu2_1 and relu3_1
 PREVIEW_EXEMPLARS, PREVIEW_FACES = 4, 6
@@ -173,9 +179,7 @@ class FineTuningStage(Stage):
     def preview(self, networks: nn.ModuleDict) -> Tensor:
         """Faces across, exemplars down: the same ones each time; the corner is empty."""
         path, device = cast("ExtrinsicPath", networks["path"]), self.generator.constant.device
-        chance = torch.Generator().manual_seed(0)
-        part = Part(0, 1, chance, torch.Generator(device).manual_seed(0), device)
-        intrinsic = self.faces.draw(part, PREVIEW_FACES)
+        intrinsic = self.faces.draw(Part.fixed(device), PREVIEW_FACES)
         faces = self.generator(intrinsic)
         rows = [torch.cat([torch.ones_like(faces[:1]), faces])]
         count = min(PREVIEW_EXEMPLARS, len(self.exemplars.pictures))

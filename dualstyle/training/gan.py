@@ -99,7 +99,8 @@ class Adversary:
     def score(self, pictures: Tensor, part: Part) -> Tensor:
         """Realness [N, 1] of augmented pictures."""
         if self.augmentation is not None:
-            pictures = self.augmentation(pictures, part.generator)
+            with torch.autocast(pictures.device.type, enabled=False):  # it moves by pixels
+                pictures = self.augmentation(pictures, part.generator)
         return self.discriminator(pictures)
 
     def generator_loss(self, fake: Tensor, part: Part) -> Tensor:

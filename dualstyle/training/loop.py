@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -101,8 +101,14 @@ class Part:
     step: int
     count: int  # parts in the step
     generator: torch.Generator  # on the CPU, so that a seed means the same on every device
-    large: torch.Generator  # on the device, for numbers by the million: another device, another draw
+    large: torch.Generator  # on the device of the networks, for noise maps: many numbers
     device: torch.device  # where the networks are
+
+    @classmethod
+    def fixed(cls, device: torch.device) -> Self:
+        """The whole of a step that draws the same each time, for previews."""
+        small, large = torch.Generator().manual_seed(0), torch.Generator(device).manual_seed(0)
+        return cls(step=0, count=1, generator=small, large=large, device=device)
 
     def share(self, batch_size: int) -> int:
         """How many of the step's samples are this part's.

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from dualstyle.config import NUM_STRENGTHS, NUM_STRUCTURE_LAYERS
+from dualstyle.config import NUM_STRUCTURE_LAYERS
 from dualstyle.models.dualstylegan import DualStyleGAN
-from dualstyle.training.base import Base, Pictures, noise_maps, pooled
+from dualstyle.training.base import FULL_STRENGTH, Base, Pictures, noise_maps, pooled
 from dualstyle.training.features import FeatureNetwork, PerceptualDistance
 from dualstyle.training.latents import LatentOptimization, Latents, in_batches
 from dualstyle.training.loop import Constant, Part
@@ -86,12 +86,11 @@ def refinement_stage(
     latents = Latents(halves, noises)
     faces = base.to_w_plus(intrinsic.to(dual.intrinsic.constant))
     small = pooled(targets, recipe.feature_size)
-    strengths = torch.ones(NUM_STRENGTHS)
 
     def draw(latents: Latents, part: Part | None) -> Tensor:
         del part
         w_plus = base.to_w_plus(latents.codes)
-        return dual(faces.to(w_plus), w_plus, strengths, noise=latents.maps)
+        return dual(faces.to(w_plus), w_plus, FULL_STRENGTH, noise=latents.maps)
 
     def terms(drawn: Tensor, latents: Latents) -> dict[str, Tensor]:
         del latents

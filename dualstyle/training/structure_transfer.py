@@ -14,18 +14,16 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dualstyle.config import NUM_STRENGTHS
 from dualstyle.models.discriminator import Discriminator
 from dualstyle.models.dualstylegan import DualStyleGAN, ExtrinsicPath
 from dualstyle.models.stylegan2 import mix_styles
-from dualstyle.training.base import Base, Faces, Pictures, noise_maps, pooled, sheet
+from dualstyle.training.base import FULL_STRENGTH, Base, Faces, Pictures, noise_maps, pooled, sheet
 from dualstyle.training.features import FeatureNetwork
 from dualstyle.training.gan import Adversary, draw_real, lazy_adam, path_phase
 from dualstyle.training.loop import Constant, Part, Phase, Stage
 from dualstyle.training.losses import PathLength, perceptual_l1
 from dualstyle.training.recipes import StructureTransferRecipe
 
-FULL_STRENGTH = torch.ones(NUM_STRENGTHS)
 PREVIEW_COLUMNS = 8
 
 
@@ -129,9 +127,7 @@ class StructureTransferStage(Stage):
     def preview(self, networks: nn.ModuleDict) -> Tensor:
         """First faces, second faces, their mixtures at the last layer l, the path's drawings."""
         generator, path = self.base.generator, cast("ExtrinsicPath", networks["path"])
-        device = generator.constant.device
-        chance = torch.Generator().manual_seed(0)
-        part = Part(0, 1, chance, torch.Generator(device).manual_seed(0), device)
+        part = Part.fixed(generator.constant.device)
         first, second = (self.faces.draw(part, PREVIEW_COLUMNS) for _ in range(2))
         mixture = mix_styles(first, second, self.recipe.layer_steps[-1][0])
         rows = [generator(w_plus) for w_plus in (first, second, mixture)]

@@ -65,6 +65,8 @@ def test_the_drawn_maps_shift_by_parts_of_the_picture_and_not_along_one_diagonal
 def test_without_probability_nothing_happens():
     assert_close(sample_affine(8, (64, 64), 0.0, chance()), torch.eye(3).expand(8, 3, 3))
     assert_close(sample_color(8, 0.0, chance()), torch.eye(4).expand(8, 4, 4))
+    pictures = torch.tanh(made("ada", 2, 3, 32, 32))
+    assert torch.equal(AdaptiveAugmentation()(pictures, chance()), pictures)
 
 
 def test_half_of_the_flips_are_flips():

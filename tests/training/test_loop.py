@@ -213,16 +213,25 @@ TWO = """
 import sys, torch
 from pathlib import Path
 from accelerate import Accelerator
-from tests.training.test_loop import Lines, everything
+from dualstyle.training import recipes
 from dualstyle.training.loop import Run
+from dualstyle.training.stylegan import StyleGAN2Stage
+from tests.training import tiny
+from tests.training.test_loop import Lines, everything
 
 torch.set_num_threads(1)
 folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
 accelerator = Accelerator(cpu=True, gradient_accumulation_steps=rounds)
-run = Run(Lines(steps=5), folder, accelerator=accelerator)
-run.train()
-torch.save(everything(run), folder / f"process{run.accelerator.process_index}.pt")
-run.accelerator.end_training()
+gan = recipes.GanRecipe(batch_size=4, r1_every=2, path_every=2, path=0.0, augment=True)
+recipe = recipes.StyleGAN2Recipe(steps=2, gan=gan)
+portraits = StyleGAN2Stage(recipe, tiny.generator(), tiny.discriminator(), tiny.pictures(8))
+weights = {}
+for name, stage in (("line", Lines(steps=5)), ("gan", portraits)):
+    run = Run(stage, folder / name, accelerator=accelerator)
+    run.train()
+    weights |= {f"{name}.{n}": value for n, value in everything(run).items()}
+torch.save(weights, folder / f"process{accelerator.process_index}.pt")
+accelerator.end_training()
 """
 
 
@@ -240,8 +249,7 @@ def start(folder, rounds, **environment):
 
 
 def test_two_processes_take_the_steps_of_one_that_accumulates(tmp_path):
-    """The environment is what ``accelerate launch --cpu --num_processes 2`` sets."""
-    (tmp_path / "one").mkdir()
+    """A line and a GAN of 64 px; the environment is that of ``accelerate launch --cpu``."""
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     shared |= {"ACCELERATE_USE_CPU": "true"}
     processes = [start(tmp_path / "one", 2)]
@@ -255,11 +263,11 @@ def test_two_processes_take_the_steps_of_one_that_accumulates(tmp_path):
         for name in ("one/process0.pt", "two/process0.pt", "two/process1.pt")
     )
     assert_same(first, second)
-    weights = [name for name in alone if "running" not in name and "num_batches" not in name]
-    # only the order of sums differs; statistics are means of both processes instead of two updates
-    for name in weights:
+    # only the order of sums differs; what follows one process's batches is the mean of both
+    own = ("running", "num_batches", "path_length", "augmentation")
+    for name in (name for name in alone if not any(word in name for word in own)):
         assert_close(alone[name], first[name], rtol=1e-5, atol=1e-6, msg=name)
-    assert len((tmp_path / "two/log.jsonl").read_text().splitlines()) == 1
+    assert len((tmp_path / "two/gan/log.jsonl").read_text().splitlines()) == 1
 
 
 def test_checksum_of_the_event_file_is_castagnoli():
