@@ -102,7 +102,8 @@ def _shown(drawn: Iterable[Cell | Skipped], total: int, language: str) -> Iterat
     """The gallery with one more picture each time, and how far it is."""
     cells: list[Cell] = []
     lines: list[str] = []
-    yield gr.update(value=[]), gr.update(value=say(language, "grid_begins", total=total))
+    begins = gr.update(value=say(language, "grid_begins", total=total))
+    yield gr.update(value=[], visible=False), begins
     for one in drawn:
         if isinstance(one, Skipped):
             lines.append(say(language, "grid_left_out", photo=one.photo, reason=one.reason))
@@ -110,7 +111,7 @@ def _shown(drawn: Iterable[Cell | Skipped], total: int, language: str) -> Iterat
             cells.append(one)
         done = say(language, "grid_done", done=len(cells), total=total)
         yield (
-            gr.update(value=captioned_cells(cells)),
+            gr.update(value=captioned_cells(cells), visible=bool(cells)),
             gr.update(value="\n\n".join([done, *lines])),
         )
 
@@ -160,6 +161,7 @@ def lay_out_grid(parts: Parts, grid: Grid) -> GridParts:
             interactive=False,
             buttons=["download", "fullscreen"],
             fit_columns=False,
+            visible=False,  # an empty gallery has a name where none is allowed
             elem_id="grid-pictures",
         )
     return GridParts(count, names, draw_styles, photos, draw_photos, stop, note, pictures)

@@ -10,12 +10,12 @@ import gradio as gr
 from dualstyle.catalogue import POCKET
 from dualstyle.config import MAX_TRUNCATION
 from dualstyle.ui.page import Page, Visit
+from dualstyle.ui.privacy import KEPT
 from dualstyle.ui.safe_image import SafeImage
 from dualstyle.ui.studio import Studio
 from dualstyle.ui.texts import DEFAULT_LANGUAGE, domain_key, in_language, label
 from dualstyle.ui.wishes import MIXINGS, Wishes
 
-KEPT = 1800  # [s] uploads, results and what is remembered of a visit
 STEP = 0.05  # of the sliders
 LONGEST_NAME = 400  # letters of a style's name, of strengths
 LONGEST_RECIPE = 4000
@@ -85,7 +85,7 @@ class ToolParts:
     recipe: gr.Textbox
     recipe_apply: gr.Button
     recipe_file: gr.UploadButton
-    code: gr.Code
+    code: gr.Textbox
 
 
 @dataclass(frozen=True, eq=False)
@@ -399,9 +399,10 @@ def _take_part() -> tuple[Any, ...]:
         recipe_file = gr.UploadButton(
             label("recipe_file"), file_types=[".png"], size="sm", elem_id="recipe-file"
         )
-    code = gr.Code(
+    code = gr.Textbox(
         label=label("code"),
-        language="python",
+        lines=3,
+        max_lines=16,
         interactive=False,
         buttons=["copy"],
         elem_id="code",

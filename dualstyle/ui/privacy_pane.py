@@ -41,7 +41,8 @@ class PrivacyHandlers:
         )
         nothing = gr.update(value=None)
         told = gr.update(value=say(language, "deleted", count=count))
-        return *empty, nothing, nothing, gr.update(value=[]), gr.update(value=""), told
+        no_pictures = gr.update(value=[], visible=False)
+        return *empty, nothing, nothing, no_pictures, gr.update(value=""), told
 
     def on_leave(self, request: gr.Request) -> None:
         """Delete the same when the page is closed."""
