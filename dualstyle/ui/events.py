@@ -7,10 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from dualstyle.ui.handlers_photo import PhotoHandlers
+from dualstyle.ui.handlers_photo import PhotoHandlers, Understood
 from dualstyle.ui.handlers_settings import SettingsHandlers
 from dualstyle.ui.handlers_styles import StyleHandlers
-from dualstyle.ui.parts import Parts
+from dualstyle.ui.parts import KEPT, Parts
 from dualstyle.ui.studio import Studio
 from dualstyle.ui.thumbnails import Thumbnails
 
@@ -43,11 +43,10 @@ class Lane:
 
     def add(self, event: Callable[..., Any], handler: Callable[..., Any], *before: Any) -> None:
         """Draw on an event; the handler gets the components `before` and the wishes."""
-        outputs = self.parts.page
         drawn = event(
             handler,
             [*before, *self.parts.wishes],
-            outputs,
+            self.parts.page,
             trigger_mode="always_last",
             show_progress="minimal",
             show_progress_on=self.parts.results.result,
@@ -57,12 +56,22 @@ class Lane:
         after = drawn.success(
             self.photos.on_drawn,
             [self.parts.visit, *self.parts.wishes],
-            outputs,
+            [self.parts[name] for name in Understood._fields],
             show_progress="hidden",
             concurrency_id=DRAW,
             api_visibility="private",
         )
         self.drawing += [drawn, after]
+
+    def add_pick(self, gallery: gr.Gallery, handler: Callable[..., Any], *before: Any) -> None:
+        """Draw on a click on a small picture; the handler gets its number first.
+
+        The click is written down at once, and read when its turn comes. Gradio itself would, of
+        clicks that come while something is being drawn, hand over the first instead of the last.
+        """
+        picked = gr.State(None, time_to_live=KEPT)
+        click = gallery.select(pick, None, picked, trigger_mode="multiple", **_AT_ONCE)
+        self.add(click.success, handler, picked, *before)
 
     def close(self) -> None:
         """Let the photo be taken away at once, also while something is being drawn of it."""
@@ -75,19 +84,24 @@ class Lane:
         )
 
 
+def pick(event: gr.SelectData) -> Any:
+    """Note which picture of a gallery was clicked; `index_of` checks it."""
+    return event.index
+
+
 def _connect_photo(parts: Parts, lane: Lane) -> None:
     photos, remembered = parts.photos, (parts.visit, parts.style)
     lane.add(photos.photo.upload, lane.photos.on_photo, photos.photo, *remembered)
     lane.add(photos.as_is.click, lane.photos.on_as_is, photos.photo, *remembered)
-    lane.add(photos.faces.select, lane.photos.on_face, *remembered)
+    lane.add_pick(photos.faces, lane.photos.on_face, *remembered)
     lane.add(photos.all_faces.click, lane.photos.on_all_faces, *remembered)
 
 
 def _connect_styles(parts: Parts, lane: Lane, handlers: StyleHandlers) -> None:
     styles, results = parts.styles, parts.results
-    lane.add(styles.gallery.select, handlers.on_style, parts.visit)
+    lane.add_pick(styles.gallery, handlers.on_style, parts.visit)
     lane.add(styles.style_name.submit, handlers.on_named, styles.style_name, parts.visit)
-    lane.add(styles.own.select, handlers.on_own, parts.visit)
+    lane.add_pick(styles.own, handlers.on_own, parts.visit)
     lane.add(styles.own_picture.upload, handlers.on_own_picture, styles.own_picture, parts.visit)
     lane.add(results.surprise.click, handlers.on_surprise, parts.visit)
     lane.add(results.number.submit, handlers.on_number, results.number, parts.visit)
@@ -123,7 +137,7 @@ def _connect_settings(
     lane.add(tools.strengths_preset.input, handlers.on_typed, tools.strengths_preset, *remembered)
     lane.add(tools.recipe_apply.click, handlers.on_recipe, tools.recipe, parts.visit)
     lane.add(tools.recipe_file.upload, handlers.on_recipe_file, tools.recipe_file, parts.visit)
-    lane.add(parts.results.strip.select, handlers.on_kept, parts.visit)
+    lane.add_pick(parts.results.strip, handlers.on_kept, parts.visit)
     first = demo.load(handlers.on_load, None, parts.page, **_AT_ONCE)
     again = styles.domain.input(
         handlers.styles.on_domain,

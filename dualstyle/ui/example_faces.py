@@ -68,25 +68,25 @@ class Examples:
 
     def on_example(
         self,
-        event: gr.SelectData,
         request: gr.Request | None,
+        picked: object,
         visit: Visit,
         style: Style | None,
         *wishes: Any,
     ) -> Iterator[Page]:
         """Draw an example that was clicked in the style that is chosen."""
-        yield from restated(self._on_example(event, request, visit, style, Wishes(*wishes)))
+        yield from restated(self._on_example(request, picked, visit, style, Wishes(*wishes)))
 
     def _on_example(
         self,
-        event: gr.SelectData,
         request: gr.Request | None,
+        picked: object,
         visit: Visit,
         style: Style | None,
         wishes: Wishes,
     ) -> Iterator[Page]:
         language = language_of(request)
-        number = index_of(event, len(self.all), language)
+        number = index_of(picked, len(self.all), language)
         known = self._visit(number)
         visit = replace(
             visit.without_photo(),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import gradio as gr
 from PIL import Image
 
 from dualstyle.faces import FACE_SIZE, aligned_as_is, identity_distance, likely
 from dualstyle.stylizer import LARGEST_CROP
-from dualstyle.ui.page import Page, Visit, captioned, restated, stored_thumbnail
+from dualstyle.ui.page import SKIP, Page, Visit, captioned, restated, stored_thumbnail
 from dualstyle.ui.studio import PROGRESS, Studio
 from dualstyle.ui.texts import language_of, say, shown_to_visitor
 from dualstyle.ui.wishes import Style, Wishes
@@ -88,19 +89,20 @@ class PhotoHandlers:
         side = max(FACE_SIZE, min(*photo.size, LARGEST_CROP))  # as `Stylizer.stylize` encodes it
         face = aligned_as_is(photo, size=side)
         visit = replace(visit.without_photo(), photo=photo, faces=(face,), as_is=True)
-        yield Page(as_is=gr.update(visible=False), faces_box=gr.update(visible=False))
-        yield from restated(self.studio.draw(visit, style, Wishes(*wishes), request))
+        shown = Page(as_is=gr.update(visible=False), faces_box=gr.update(visible=False))
+        drawn = self.studio.draw(visit, style, Wishes(*wishes), request)
+        yield from restated(chain((shown,), drawn))
 
     def on_face(
         self,
-        event: gr.SelectData,
         request: gr.Request | None,
+        picked: object,
         visit: Visit,
         style: Style | None,
         *wishes: Any,
     ) -> Iterator[Page]:
         """Draw another face of the photo."""
-        chosen = index_of(event, len(visit.faces), language_of(request))
+        chosen = index_of(picked, len(visit.faces), language_of(request))
         visit = replace(visit, chosen=chosen)
         yield from restated(self.studio.draw(visit, style, Wishes(*wishes), request))
 
@@ -113,28 +115,32 @@ class PhotoHandlers:
     ) -> Iterator[Page]:
         """Draw every face, in the whole photo."""
         visit = replace(visit, chosen=None)
-        yield Page(faces=gr.update(selected_index=None))
-        yield from restated(self.studio.draw(visit, style, Wishes(*wishes), request))
+        yield from restated(
+            chain(
+                (Page(faces=gr.update(selected_index=None)),),
+                self.studio.draw(visit, style, Wishes(*wishes), request),
+            )
+        )
 
     def on_clear(self, request: gr.Request | None, visit: Visit) -> Page:
         """Forget the photo and what was computed from it."""
         return without_photo(visit, language_of(request))
 
-    def on_drawn(self, request: gr.Request | None, visit: Visit, *wishes: Any) -> Page:
+    def on_drawn(self, request: gr.Request | None, visit: Visit, *wishes: Any) -> Understood:
         """Show what the encoder understood of the face that is drawn, unless it is shown already.
 
         Afterwards, so that nobody waits for it.
         """
         language = language_of(request)
         if visit.chosen is None or not visit.faces:
-            return Page(understood_box=gr.update(visible=False))
+            return Understood(understood_box=gr.update(visible=False))
         wish, stylizer = Wishes(*wishes), self.studio.stylizer
         with shown_to_visitor(language):
             with self.studio.turn:
                 visit, codes = self.studio.encoded(visit, wish, language)
                 [(number, code)] = codes.items()
                 if code is visit.understood:
-                    return Page()
+                    return Understood(understood_box=gr.update(visible=True))
                 [plain] = stylizer.reconstruct(code, wish.domain)
             crop = visit.faces[number].picture
             pair = [stylizer.finder.identity(picture) for picture in (crop, plain)]
@@ -143,12 +149,21 @@ class PhotoHandlers:
             distance = identity_distance(pair[0], pair[1])
         shown = [stored_thumbnail(picture) for picture in (crop, plain)]
         words = [say(language, key) for key in ("crop_alt", "understood_alt")]
-        return Page(
+        return Understood(
             visit=replace(visit, understood=code),
             understood_box=gr.update(visible=True),
             understood=gr.update(value=list(zip(shown, words, strict=True))),
             likeness=gr.update(value=likeness(distance, language)),
         )
+
+
+class Understood(NamedTuple):
+    """What of the page tells how well a face was understood; the rest must not even be skipped."""
+
+    visit: Any = SKIP
+    understood_box: Any = SKIP
+    understood: Any = SKIP
+    likeness: Any = SKIP
 
 
 def likeness(distance: float | None, language: str) -> str:
@@ -175,13 +190,13 @@ def without_photo(visit: Visit, language: str) -> Page:
     )
 
 
-def index_of(event: gr.SelectData, count: int, language: str) -> int:
+def index_of(picked: object, count: int, language: str) -> int:
     """Number of the picture of a gallery that was clicked.
 
     Raises:
         gr.Error: There is no such picture any more.
     """
-    index = event.index
+    index = picked.index if isinstance(picked, gr.SelectData) else picked
     if not isinstance(index, int) or not 0 <= index < count:
         raise gr.Error(say(language, "gone"), print_exception=False)
     return index

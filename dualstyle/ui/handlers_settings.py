@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import gradio as gr
@@ -115,10 +116,10 @@ class SettingsHandlers:
         yield from self._as_recipe(recipe, visit, request)
 
     def on_kept(
-        self, event: gr.SelectData, request: gr.Request | None, visit: Visit, *wishes: Any
+        self, request: gr.Request | None, picked: object, visit: Visit, *wishes: Any
     ) -> Iterator[Page]:
         """Take a picture of this visit up again."""
-        kept = visit.kept[index_of(event, len(visit.kept), language_of(request))]
+        kept = visit.kept[index_of(picked, len(visit.kept), language_of(request))]
         visit = _with_face(visit, kept.recipe.face)
         yield from self._as_before(visit, kept.style, kept.wishes, request)
 
@@ -194,12 +195,8 @@ class SettingsHandlers:
         wishes: Wishes,
         request: gr.Request | None,
     ) -> Iterator[Page]:
-        def pages() -> Iterator[Page]:
-            yield shown
-            if visit.faces:
-                yield from self.studio.draw(visit, style, wishes, request)
-
-        return restated(pages())
+        drawn = self.studio.draw(visit, style, wishes, request) if visit.faces else ()
+        return restated(chain((shown,), drawn))
 
 
 def _with_face(visit: Visit, face: str) -> Visit:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import gradio as gr
@@ -14,7 +15,7 @@ from PIL import Image
 from dualstyle.codes import RANDOM
 from dualstyle.faces import aligned_as_is
 from dualstyle.ui.handlers_photo import index_of
-from dualstyle.ui.page import SKIP, OwnStyle, Page, Visit, captioned, restated, stored_thumbnail
+from dualstyle.ui.page import OwnStyle, Page, Visit, captioned, restated, stored_thumbnail
 from dualstyle.ui.studio import OWN, Studio
 from dualstyle.ui.texts import in_language, language_of, say, shown_to_visitor
 from dualstyle.ui.thumbnails import Thumbnails
@@ -35,8 +36,8 @@ class StyleHandlers:
 
     def on_style(
         self,
-        event: gr.SelectData,
         request: gr.Request | None,
+        picked: object,
         visit: Visit,
         *wishes: Any,
     ) -> Iterator[Page]:
@@ -45,7 +46,7 @@ class StyleHandlers:
         with shown_to_visitor(language_of(request)):
             self.studio.check_domain(wish.domain, language_of(request))
             count = len(self.studio.stylizer.styles(wish.domain))
-        style = Style(wish.domain, index_of(event, count, language_of(request)))
+        style = Style(wish.domain, index_of(picked, count, language_of(request)))
         yield from self._drawn(Page(own=_UNSELECTED), visit, style, wish, request)
 
     def on_named(
@@ -96,14 +97,14 @@ class StyleHandlers:
 
     def on_own(
         self,
-        event: gr.SelectData,
         request: gr.Request | None,
+        picked: object,
         visit: Visit,
         *wishes: Any,
     ) -> Iterator[Page]:
         """Draw in the manner of one of the visitor's own pictures."""
         wish = Wishes(*wishes)
-        number = index_of(event, len(visit.own), language_of(request)) + 1
+        number = index_of(picked, len(visit.own), language_of(request)) + 1
         style = Style(wish.domain, f"{OWN}:{number}")
         yield from self._drawn(Page(gallery=_UNSELECTED), visit, style, wish, request)
 
@@ -155,14 +156,15 @@ class StyleHandlers:
             The gallery, and a line that says how far it is.
         """
         language = language_of(request)
-        yield SKIP, gr.update(visible=False)
         with shown_to_visitor(language):
             self.studio.check_domain(domain, language)
             missing = self.thumbnails.missing(domain)
             total, shown_at = len(self.studio.stylizer.styles(domain)), 0.0
+            said = self._gallery(domain), gr.update(visible=False)
+            yield said  # all of it every time, see `restated`
             for done, style in enumerate(missing, start=total - len(missing)):
                 while not self.studio.turn.acquire(timeout=TURN_PATIENCE):
-                    yield SKIP, SKIP
+                    yield said
                 try:
                     self.thumbnails.draw(domain, style)
                 finally:
@@ -171,11 +173,14 @@ class StyleHandlers:
                     shown_at = time.monotonic()
                     line = say(language, "thumbnails", done=done + 1, total=total)
                     bar = f'<progress value="{done + 1}" max="{total}"></progress>'
-                    gallery = gr.update(value=captioned(self.thumbnails.paths(domain)))
-                    yield gallery, gr.update(value=f"<label>{line} {bar}</label>", visible=True)
+                    html = gr.update(value=f"<label>{line} {bar}</label>", visible=True)
+                    said = self._gallery(domain), html
+                    yield said
             if missing:
-                gallery = gr.update(value=captioned(self.thumbnails.paths(domain)))
-                yield gallery, gr.update(visible=False)
+                yield self._gallery(domain), gr.update(visible=False)
+
+    def _gallery(self, domain: str) -> Any:
+        return gr.update(value=captioned(self.thumbnails.paths(domain)))
 
     def _drawn(
         self,
@@ -185,11 +190,7 @@ class StyleHandlers:
         wishes: Wishes,
         request: gr.Request | None,
     ) -> Iterator[Page]:
-        def pages() -> Iterator[Page]:
-            yield shown
-            yield from self.studio.draw(visit, style, wishes, request)
-
-        return restated(pages())
+        return restated(chain((shown,), self.studio.draw(visit, style, wishes, request)))
 
 
 # A thumbnail that stayed selected could not be clicked again.

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.themes import Base, Default
+from gradio.themes.utils.fonts import LocalFont
 
 from dualstyle.catalogue import Catalogue
 from dualstyle.errors import DualStyleError
@@ -92,7 +93,11 @@ def _image_size(stylizer: Stylizer) -> int | None:
 
 def _theme() -> Base:
     """Gradio's own fonts, which are served from here, and contrasts that can be read."""
-    theme = Default(primary_hue="indigo", neutral_hue="slate", radius_size="lg", text_size="md")
+    # Its semi-bold weight of this font, which it would take, lacks most letters.
+    font = [LocalFont("Source Sans Pro", weights=(400, 700)), "ui-sans-serif", "sans-serif"]
+    theme = Default(
+        primary_hue="indigo", neutral_hue="slate", radius_size="lg", text_size="md", font=font
+    )
     return theme.set(
         block_label_text_color="*neutral_700",
         block_label_text_color_dark="*neutral_200",

@@ -53,7 +53,7 @@ class PrivacyHandlers:
 def lay_out_privacy(parts: Parts) -> tuple[gr.Button, gr.Markdown]:
     """Make the button, the line that says what it did, and the section."""
     with parts.privacy_pane:
-        delete = gr.Button(label("delete"), size="sm", variant="stop", elem_id="delete")
+        delete = gr.Button(label("delete"), size="sm", elem_id="delete")
         told = gr.Markdown(elem_id="deleted")
         with gr.Accordion(label("privacy_title"), open=False, elem_id="privacy-part"):
             gr.Markdown(label("privacy_text"), elem_id="privacy-text")

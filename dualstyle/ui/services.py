@@ -47,7 +47,7 @@ def add_services(
             elem_id="examples",
             elem_classes="thumbnails",
         )
-    lane.add(shown.select, examples.on_example, parts.visit, parts.style)
+    lane.add_pick(shown, examples.on_example, parts.visit, parts.style)
     demo.load(
         examples.on_load, None, shown, queue=False, show_progress="hidden", api_visibility="private"
     )

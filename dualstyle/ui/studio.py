@@ -23,7 +23,8 @@ from dualstyle.codes import (
 )
 from dualstyle.config import Recipe, Space, StylizeOptions
 from dualstyle.errors import CatalogueError
-from dualstyle.images import paste_back
+from dualstyle.faces import FACE_SIZE
+from dualstyle.images import paste_back, sample_quad
 from dualstyle.stylizer import Stylizer
 from dualstyle.ui.page import Kept, Page, Visit, stored, stored_thumbnail
 from dualstyle.ui.program import program_of
@@ -193,10 +194,11 @@ class Studio:
         note, alt, caption = words
         path = stored(picture, recipe)
         visit = visit.keep(Kept(recipe, style, wishes, stored_thumbnail(picture), caption))
-        before = visit.photo if recipe.paste_back else visit.faces[visit.drawn[0]].picture
+        before = visit.photo
         assert before is not None, "whoever has faces has a photo"
         if not recipe.paste_back:
-            before = before.resize(picture.size, Image.Resampling.BICUBIC)
+            face = visit.faces[visit.drawn[0]]  # cut out once more, as sharp as the photo is
+            before = sample_quad(before, face.quad, max(picture.width, FACE_SIZE))
         return Page(
             visit=visit,
             style=style,

@@ -75,7 +75,8 @@ def picture(width: int = 300, height: int = 300, seed: int = 0) -> Image.Image:
 
 
 def files_in(folder: Path) -> set[Path]:
-    return {path for path in folder.rglob("*") if path.is_file()}
+    # os.walk bears that a visitor who has left is being forgotten meanwhile.
+    return {Path(root, name) for root, _, names in os.walk(folder) for name in names}
 
 
 def wait_for(condition: Callable[[], object], patience: float = 60) -> None:

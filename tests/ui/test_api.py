@@ -77,6 +77,15 @@ def test_every_parameter_is_explained(client):
         assert endpoint["description"], name
 
 
+def test_mcp_offers_exactly_the_endpoints(demo, client):
+    pytest.importorskip("mcp", reason="the mcp extra of gradio is not installed")
+    from gradio.mcp import GradioMCPServer
+
+    offered = GradioMCPServer(demo).tool_to_endpoint
+    assert set(offered.values()) == set(schema(client))
+    assert {f"/{name}" for name in offered} == set(schema(client))
+
+
 def test_styles_are_listed_with_what_suits_them(client):
     first = client.predict(api_name="/styles")
     assert [one["name"] for one in first["domains"]] == ["pocket-cartoon", "pocket-comic"]
