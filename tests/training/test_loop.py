@@ -249,7 +249,7 @@ def start(folder, rounds, **environment):
 
 
 def test_two_processes_take_the_steps_of_one_that_accumulates(tmp_path):
-    """A line and a GAN of 64 px; the environment is that of ``accelerate launch --cpu``."""
+    """A line and a GAN of 64 px; the environment is what a launcher sets for each process."""
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     shared |= {"ACCELERATE_USE_CPU": "true"}
     processes = [start(tmp_path / "one", 2)]

@@ -1,55 +1,35 @@
 """Training: losses, the optimizer, the loop's resume, and every stage of a bundled model, tiny."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
-from dualstyle.config import EncoderConfig, GeneratorConfig, SamplerConfig
+from dualstyle.config import SamplerConfig
 from dualstyle.errors import TrainingError
 from dualstyle.models.sampler import CodeMLP
 from dualstyle.training import losses
 from dualstyle.training.autoencoder import AutoencoderRecipe, AutoencoderStage, generator_of, redraw
-from dualstyle.training.data import PictureSet, augment, held_out, identity_groups
+from dualstyle.training.data import augment, held_out, identity_groups
 from dualstyle.training.extrinsic import ExtrinsicRecipe, ExtrinsicStage, encode_pictures
 from dualstyle.training.loop import Averaging, Run, Schedule
 from dualstyle.training.optim import Muon, orthogonalize
 from dualstyle.training.sampling import SamplingRecipe, fit_sampler
+from tests.training import tiny
 
 SMALL = AutoencoderRecipe(
-    generator=GeneratorConfig(
-        image_size=64, style_dim=16, mapping_layers=1, channels=(16, 16, 16, 16, 16)
-    ),
-    encoder=EncoderConfig(
-        input_size=64,
-        num_layers=10,
-        style_dim=16,
-        stem_channels=16,
-        widths=(16, 16, 16, 16),
-        units=(1, 1, 1, 1),
-        head_channels=16,
-    ),
+    generator=replace(tiny.GENERATOR, mapping_layers=1, channels=(16,) * 5),
+    encoder=tiny.ENCODER,
     batch_size=4,
     conv_rate=0.05,
 )
 
 
-def smooth_pictures(count, size=64):
-    """Pictures of two colours with a soft border somewhere: easy to learn."""
-    draw = np.random.default_rng(0)
-    line = np.linspace(-1, 1, size)
-    pictures = []
-    for _ in range(count):
-        edge = 1 / (1 + np.exp(-8 * (line - draw.uniform(-0.5, 0.5))))
-        one, two = draw.uniform(0, 255, (2, 3, 1, 1))
-        pictures.append(np.broadcast_to(one + (two - one) * edge[None, None], (3, size, size)))
-    names = tuple(f"{i:03d}.png" for i in range(count))
-    return PictureSet(names, torch.from_numpy(np.stack(pictures).astype(np.uint8)))
-
-
 @pytest.fixture(scope="module")
 def pictures():
-    return smooth_pictures(24)
+    return tiny.pictures(24)
 
 
 @pytest.mark.parametrize(

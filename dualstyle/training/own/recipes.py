@@ -30,8 +30,8 @@ class OwnRecipe:
 PRESETS: Mapping[str, OwnRecipe] = MappingProxyType(
     {
         "smoke": OwnRecipe(
-            faces=96,
-            steps=220,
+            faces=64,
+            steps=180,
             refinement_steps=20,
             sampling=SamplingRecipe(rounds=30),
         ),

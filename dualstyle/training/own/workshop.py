@@ -147,6 +147,7 @@ class Workshop:
             kept = getattr(self, f"_{stage.replace('-', '_')}")(place)
             torch.save(kept, place / f".{KEPT_FILE}")
             (place / f".{KEPT_FILE}").replace(place / KEPT_FILE)
+            self._made.pop(stage, None)
         for name in (REPORT_FILE, SHEET_FILE, "preview.png"):
             if (place / name).exists():
                 self.on_picture(stage, place / name)
