@@ -6,13 +6,14 @@ import json
 import math
 import re
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 VERSION = "0.1.0"  # of the code; written into every recipe
 
 NUM_STRENGTHS = 18  # one per style input at 1024 px; a smaller generator reads the first ones
 NUM_STRUCTURE_LAYERS = 7  # style inputs 0 to 6, 4x4 to 32x32: pose and the shapes of the face
 SMALLEST_GENERATOR = 64  # [px] below this there would be no colour layers
+TRUNK_SIZE = 32  # [px] of the feature maps that the structure layers end with
 FIRST_SIZE = 4  # [px] side of the learned constant every picture grows from
 MAX_STRENGTH = 2.0  # beyond twice the exemplar's manner pictures fall apart
 MAX_TRUNCATION = 2.0
@@ -20,6 +21,7 @@ MAX_SEED = 2**63 - 1  # what torch.Generator.manual_seed takes
 
 Space = Literal["z", "z+", "w+"]
 NoiseMode = Literal["stored", "random"]
+Precision = Literal["fp32", "mixed", "half"]  # see `dualstyle.precision`
 
 
 def is_power_of_two(value: int) -> bool:
@@ -219,6 +221,7 @@ class Recipe:
     face: str = "best"
     options: StylizeOptions = field(default_factory=StylizeOptions)
     version: str = ""  # of the code
+    precision: Precision = "fp32"  # recipes that do not say it are older than the others
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -241,4 +244,6 @@ class Recipe:
             raise ValueError("this is not a DualStyle recipe (its fields are not ours)")
         if not all(isinstance(value, str) for value in values.values()):
             raise ValueError("this is not a DualStyle recipe (a field is not text)")
+        if values.get("precision", "fp32") not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}")
         return cls(options=options, **values)
