@@ -37,6 +37,7 @@ from dualstyle.errors import CatalogueError
 
 LANGUAGES = ("en", "ko")
 POCKET = "pocket-"  # the names of bundled domains begin with it, no other does
+LONGEST_NAME = 64  # characters
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
@@ -102,16 +103,17 @@ class Domain:
     revision: str | None = None  # commit, 40 hex digits; None: not pinned
     files: DomainFiles | None = None  # None: bundled
     bundled: str | None = None  # folder beside the domain files, in the converted layout
+    own: Path | None = None  # folder of a domain that the user has trained; all its files
 
     @property
     def folder(self) -> str:
-        """Name of the domain's own subfolder among the weights."""
-        return self.name.removeprefix(POCKET)
+        """Name of the domain's own subfolder among the weights; that of an own domain is all."""
+        return "." if self.own else self.name.removeprefix(POCKET)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The domains of one folder, by name, in alphabetical order."""
+    """The domains of one folder, by name, in alphabetical order; those of the user come last."""
 
     root: Path  # the folder; `Domain.bundled` is relative to it
     domains: Mapping[str, Domain]
@@ -132,6 +134,10 @@ class Catalogue:
         close = difflib.get_close_matches(name, self.names, n=3)
         known = f"Did you mean {' or '.join(close)}?" if close else f"Known: {', '.join(self)}."
         raise CatalogueError(f"There is no domain {name!r}. {known}")
+
+    def joined(self, others: Mapping[str, Domain]) -> Catalogue:
+        """The catalogue with other domains after its own."""
+        return Catalogue(self.root, MappingProxyType({**self.domains, **others}))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.domains)
@@ -160,6 +166,16 @@ def load_domain(path: Path, text: str | None = None) -> Domain:
     """
     values, label = _read(path, (), text)
     return _domain(path.stem, _Table(label, values))
+
+
+def load_own_domain(path: Path) -> Domain:
+    """Read the file of a domain that the user has trained: its folder has the domain's name.
+
+    Raises:
+        CatalogueError: It cannot be read, or is malformed (file and key are named).
+    """
+    values, label = _read(path, ())
+    return _domain(path.parent.name, _Table(f"{path.parent.name}/{label}", values), path.parent)
 
 
 def pin(path: Path, revision: str, files: Iterable[WeightFile]) -> None:
@@ -321,13 +337,28 @@ def _merge(lower: dict[str, Any], upper: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _domain(name: str, table: _Table) -> Domain:
+def check_name(name: str) -> None:
+    """Refuse what cannot be a domain's name.
+
+    Raises:
+        ValueError: It has other characters, or is too long for a folder's name.
+    """
+    if not _DOMAIN_NAME.fullmatch(name) or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"a domain's name has small letters, digits and '-', at most {LONGEST_NAME}, "
+            f"got {name[: 2 * LONGEST_NAME]!r}"
+        )
+
+
+def _domain(name: str, table: _Table, own: Path | None = None) -> Domain:
     """Build a domain from its values, refusing whatever does not fit."""
-    if not _DOMAIN_NAME.fullmatch(name):
-        raise table.error("", f"a domain's name has small letters, digits and '-', got {name!r}")
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise table.error("", str(error)) from error
     bundled = table.optional("bundled", str)
-    on_hub = bundled is None
-    if on_hub == name.startswith(POCKET):
+    on_hub = bundled is None and own is None
+    if (bundled is not None) != name.startswith(POCKET):
         raise table.error(
             "bundled", f"stands with a name that begins with {POCKET!r}, and only there"
         )
@@ -343,6 +374,7 @@ def _domain(name: str, table: _Table) -> Domain:
         default_style=styles.required("default", int),
         style_count=styles.optional("count", int),
         bundled=bundled,
+        own=own,
         **(_published(name, table, styles) if on_hub else {}),
     )
     styles.done()

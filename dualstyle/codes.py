@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
@@ -22,7 +22,13 @@ RANDOM = "random"  # a style drawn by the sampling network N
 PICTURE = "picture"  # a style taken from a picture of one's own
 CODE_DIMS = 3  # [N, L, D]
 
+# A style is called by its number or its name, or:
+#     random:SEED                            drawn by N
+#     picture                                of one's own
+#     mix:DOMAIN/STYLE+DOMAIN/STYLE          shapes of the first, colours of the second
+#     blend:SHARE:DOMAIN/STYLE+DOMAIN/STYLE  between two, SHARE of the second
 _MIX = re.compile(r"mix:([a-z0-9-]+)/(.+)\+([a-z0-9-]+)/(.+)")
+_BLEND = re.compile(r"blend:(0|1|0\.\d{1,6}):([a-z0-9-]+)/(.+)\+([a-z0-9-]+)/(.+)")
 _RANDOM = re.compile(rf"{RANDOM}:(\d{{1,19}})")
 
 
@@ -86,6 +92,8 @@ def mix(structure: ExtrinsicCode, color: ExtrinsicCode) -> ExtrinsicCode:
     """
     if structure.space != color.space:
         raise ValueError(f"codes in {structure.space} and in {color.space} cannot be mixed")
+    if any(_BLEND.fullmatch(one.origin) for one in (structure, color)):
+        raise ValueError("a blend cannot be mixed with another style")
     domain, first = structure.half(color=False)
     color_domain, second = color.half(color=True)
     shapes = structure.values[:, :NUM_STRUCTURE_LAYERS]
@@ -103,6 +111,34 @@ def parts_of_mix(style: str) -> tuple[str, str, str, str] | None:
     """Split "mix:DOMAIN/STYLE+DOMAIN/STYLE" in four; None for any other style."""
     found = _MIX.fullmatch(style)
     return (found[1], found[2], found[3], found[4]) if found else None
+
+
+def blend(first: ExtrinsicCode, second: ExtrinsicCode, share: float) -> ExtrinsicCode:
+    """Go part of the way from one style to another of the same domain, in a straight line.
+
+    Args:
+        first: Where to start.
+        second: Where to go.
+        share: How far, 0 to 1; two decimals count.
+
+    Raises:
+        ValueError: They are of two domains, in different spaces, or mixtures themselves.
+    """
+    share = round(share, 2)
+    if not 0 <= share <= 1:
+        raise ValueError(f"the share of the second style must be from 0 to 1, got {share}")
+    if (first.domains, first.space) != (second.domains, second.space):
+        raise ValueError("a blend needs two styles of one domain")
+    if any(_MIX.fullmatch(one.origin) or _BLEND.fullmatch(one.origin) for one in (first, second)):
+        raise ValueError("a blend cannot be made of mixtures")
+    origin = f"blend:{share:g}:{first.domain}/{first.origin}+{second.domain}/{second.origin}"
+    return replace(first, values=torch.lerp(first.values, second.values, share), origin=origin)
+
+
+def parts_of_blend(style: str) -> tuple[float, str, str, str, str] | None:
+    """Split "blend:SHARE:DOMAIN/STYLE+DOMAIN/STYLE" in five; None for any other style."""
+    found = _BLEND.fullmatch(style)
+    return (float(found[1]), found[2], found[3], found[4], found[5]) if found else None
 
 
 def seed_of(style: str) -> int | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import groupby
 from typing import Any, Literal, Self, get_args
 
 VERSION = "0.1.0"  # of the code; written into every recipe
@@ -18,6 +20,8 @@ FIRST_SIZE = 4  # [px] side of the learned constant every picture grows from
 MAX_STRENGTH = 2.0  # beyond twice the exemplar's manner pictures fall apart
 MAX_TRUNCATION = 2.0
 MAX_SEED = 2**63 - 1  # what torch.Generator.manual_seed takes
+
+_STRENGTH = re.compile(r"(\d{1,9}(?:\.\d{0,15})?|\.\d{1,15})(?:\*(\d{1,2}))?")
 
 Space = Literal["z", "z+", "w+"]
 NoiseMode = Literal["stored", "random"]
@@ -156,6 +160,29 @@ def _check_range(name: str, value: object, low: float, high: float) -> None:
         raise ValueError(f"{name} must be a number from {low:g} to {high:g}, got {value!r}")
 
 
+def read_strengths(text: str) -> tuple[float, ...]:
+    """Read layer strengths such as ``0.75*7 + 1*11`` or ``0 0 0, 0.5, 1``.
+
+    Raises:
+        ValueError: A part is neither a number nor NUMBER*TIMES, or there are not 18 in all.
+    """
+    values: list[float] = []
+    for part in re.split(r"[\s,;+]+", re.sub(r"\s*\*\s*", "*", text.strip())):
+        found = _STRENGTH.fullmatch(part)
+        if found is None:
+            raise ValueError(f"{part!r} is neither a number nor NUMBER*TIMES")
+        values += [float(found[1])] * int(found[2] or 1)
+    if len(values) != NUM_STRENGTHS:
+        raise ValueError(f"strengths needs {NUM_STRENGTHS} numbers, got {len(values)}")
+    return tuple(values)
+
+
+def write_strengths(strengths: Iterable[float]) -> str:
+    """Write layer strengths so that `read_strengths` understands them: ``0.75*7+1*11``."""
+    runs = ((value, len(list(run))) for value, run in groupby(strengths))
+    return "+".join(f"{value:.12g}*{times}" for value, times in runs)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StylizeOptions:
     """How strongly, and with which chance, a style is applied; checked at birth.
@@ -216,9 +243,10 @@ class Recipe:
 
     domain: str
     revision: str  # commit, content hash or "bundled": which weights drew it
-    style: str  # exemplar name, "random:SEED", "picture" or "mix:DOMAIN/STYLE+DOMAIN/STYLE"
+    style: str  # exemplar name, "random:SEED", "picture", "mix:..." or "blend:..."; see `codes`
     encoder: str = "z+"
     face: str = "best"
+    paste_back: bool = False  # the whole photo was given, with the drawn faces in their places
     options: StylizeOptions = field(default_factory=StylizeOptions)
     version: str = ""  # of the code
     precision: Precision = "fp32"  # recipes that do not say it are older than the others
@@ -242,8 +270,9 @@ class Recipe:
         names = {f.name for f in fields(cls)}
         if not {"domain", "revision", "style"} <= set(values) <= names:
             raise ValueError("this is not a DualStyle recipe (its fields are not ours)")
-        if not all(isinstance(value, str) for value in values.values()):
-            raise ValueError("this is not a DualStyle recipe (a field is not text)")
+        flags = {"paste_back"}
+        if not all(isinstance(values[name], bool if name in flags else str) for name in values):
+            raise ValueError("this is not a DualStyle recipe (a field is of another kind)")
         if values.get("precision", "fp32") not in get_args(Precision):
             raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}")
         return cls(options=options, **values)

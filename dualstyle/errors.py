@@ -5,7 +5,8 @@ DualStyleError                 anything a user can act on; the message is one pl
 ├── FaceError                  no face was found, or the wanted face does not exist
 ├── CheckpointError            a weight file is broken, unsafe, or not what it was taken for
 ├── HubError                   a file could not be fetched (network, missing, wrong hash)
-└── CatalogueError             an unknown domain or style, or a malformed domain file
+├── CatalogueError             an unknown domain or style, or a malformed domain file
+└── TrainingError              training cannot begin or go on
 """
 
 
@@ -31,3 +32,7 @@ class HubError(DualStyleError):
 
 class CatalogueError(DualStyleError):
     """A domain or style is unknown, or a domain file is malformed."""
+
+
+class TrainingError(DualStyleError):
+    """Training cannot begin or go on: wrong data, sizes that do not fit, a loss that exploded."""

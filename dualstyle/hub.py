@@ -163,6 +163,54 @@ def fetch(
     raise HubError(f"{file.name} could not be had ({'; '.join(refusals)}). {ADVICE}")
 
 
+def fetch_address(
+    file: WeightFile,
+    address: str,
+    folder: Path,
+    *,
+    offline: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Give the local path of a file that lies at an address of its own, outside of the hub.
+
+    A file that is there is not asked for again. Size and SHA-256 are checked if they are pinned.
+
+    Args:
+        file: Its name in the folder, and what is known of it.
+        address: Where it can be downloaded.
+        folder: Where it is kept.
+        offline: Use only what is in the folder.
+        progress: Called as by `fetch`.
+
+    Raises:
+        HubError: It could not be had, or is not the file it should be.
+    """
+    path, host = folder / file.name, address.partition("://")[2].partition("/")[0]
+    remote = _Remote(repo=host, name=file.name, commit="", etag="", size=file.size, url=address)
+    if _sound(path, file, remote) is not None:
+        return path
+    if offline or constants.is_offline_mode():
+        raise HubError(f"{file.name} is not on this machine yet and fetching is switched off.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(path.with_name(f"{path.name}.lock")):
+            if _sound(path, file, remote) is not None:
+                return path  # somebody else was fetching it
+            part = path.with_name(f"{path.name}.incomplete")
+            part.unlink(missing_ok=True)  # it may be of an older file at the same address
+            try:
+                _transfer(remote, part, progress)
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                raise HubError(f"{file.name}: {host} cannot be reached.") from error
+            except (httpx2.TransportError, HfHubHTTPError):
+                _download(remote, part, progress)
+            _verify(part, file, remote)
+            part.replace(path)
+    except OSError as error:
+        raise HubError(f"{file.name} cannot be stored in {folder} ({error}).") from error
+    return path
+
+
 def find_in_folder(folder: Path, file: WeightFile) -> Path | None:
     """Look for a file in a folder of the official layout, or in its ``models`` folder itself."""
     for name in (file.name, file.name.removeprefix("models/")):

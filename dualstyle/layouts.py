@@ -22,7 +22,7 @@ from dualstyle.checkpoints import base_path, read_header
 from dualstyle.config import Space, WeightFile
 from dualstyle.hub import find_in_folder
 
-Origin = Literal["folder", "hub", "bundled"]
+Origin = Literal["folder", "hub", "bundled", "own"]
 Role = Literal["generator", "codes", "sampler", "encoder z+", "encoder w+"]
 ConvertedRole = Role | Literal["base", "face sampler"]
 

@@ -1,4 +1,4 @@
-"""Where weights come from: a folder that the user names, the hub, or the bundled model.
+"""Where weights come from: a folder that the user names, the hub, the bundled model, own domains.
 
 Official files are converted once, see `dualstyle.store`. What came from the hub is used without
 asking the hub again, so that a picture does not change because somebody uploads something;
@@ -34,6 +34,7 @@ from dualstyle.layouts import (
     official_in,
     unpinned,
 )
+from dualstyle.own_domains import default_domains, with_own_domains
 from dualstyle.store import Converted, Store, default_cache
 
 OFFICIAL_SPACE: Space = "z+"  # of the encoder that the authors advise for stylizing
@@ -147,6 +148,13 @@ class Library:
 
     # ---- looking, never with the network ----
 
+    def spaces(self, domain: str) -> list[Space]:
+        """Spaces in which photos can be encoded for a domain with what is on this machine."""
+        if self.catalogue[domain].files is None:
+            return list(self.files(domain, encoder=None).encoders)
+        here = {state.role for state in self.state(domain) if state.present}
+        return [space for space, role in ENCODERS.items() if role in here]
+
     def state(self, domain: str) -> list[FileState]:
         """Say of every file of a domain whether it is on this machine; nothing is fetched."""
         chosen = self.catalogue[domain]
@@ -161,7 +169,7 @@ class Library:
 
     def default_domain(self) -> str:
         """The best domain that is here: a published one whose files are there, else a bundled."""
-        here = [name for name in self.available() if not name.startswith(POCKET)]
+        here = [name for name in self.available() if self.catalogue[name].files is not None]
         if here:
             return FIRST_CHOICE if FIRST_CHOICE in here else here[0]
         return self._fallback(FIRST_CHOICE)
@@ -231,7 +239,10 @@ class Library:
         if pin and wanted.revision is not None and got:
             pinned = [replace(f, sha256=done.sha256, size=done.size) for f, done in got.items()]
             write_pins(self.catalogue.root / f"{domain}.toml", wanted.revision, pinned)
-            self.catalogue = load_catalogue(self.catalogue.root)
+            own = {
+                name: self.catalogue[name] for name in self.catalogue if self.catalogue[name].own
+            }
+            self.catalogue = load_catalogue(self.catalogue.root).joined(own)
         self._ready.clear()
         return list(got.values())
 
@@ -282,6 +293,8 @@ class Library:
 
     def _converted_root(self, domain: Domain) -> tuple[Path | None, Origin]:
         """The folder where a domain lies in the converted layout: the user's, else the bundled."""
+        if domain.own is not None:
+            return domain.own, "own"
         published = domain.files is not None
         for root in () if self.folder is None else (self.folder, self.folder / "models"):
             extrinsic = root / CONVERTED["generator"].format(domain.folder)
@@ -386,8 +399,9 @@ def library_at_home(
     offline: bool = False,
     progress: hub.Progress | None = None,
 ) -> Library:
-    """The library of this checkout: its ``styles`` folder; the rest as in `Library`."""
-    catalogue = load_catalogue(Path(__file__).parents[1] / "styles")
+    """The library of this checkout, with the domains the user has trained; else as `Library`."""
+    published = load_catalogue(Path(__file__).parents[1] / "styles")
+    catalogue = with_own_domains(published, default_domains())
     return Library(catalogue, source=source, cache=cache, offline=offline, progress=progress)
 
 
@@ -404,7 +418,8 @@ def _from_converted(domain: Domain, root: Path, origin: Origin) -> DomainFiles:
         missing.append(paths[ENCODERS[OFFICIAL_SPACE]])
     if missing:
         names = ", ".join(path.relative_to(root).as_posix() for path in missing)
-        cure = "install the program" if origin == "bundled" else "copy the files"
+        cures = {"bundled": "install the program", "own": "train it"}
+        cure = cures.get(origin, "copy the files")
         raise CheckpointError(
             f"The files of {domain.name} in {root} are not complete; {names} missing. "
             f"To mend it, {cure} again."

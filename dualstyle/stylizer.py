@@ -185,7 +185,8 @@ class Stylizer:
         Args:
             domain: The domain; a mix names its own.
             style: Number of an exemplar, its name, "random", "random:SEED",
-                "mix:DOMAIN/STYLE+DOMAIN/STYLE", or None for the domain's own choice.
+                "mix:DOMAIN/STYLE+DOMAIN/STYLE", "blend:SHARE:DOMAIN/STYLE+DOMAIN/STYLE", or None
+                for the domain's own choice.
             seed: For "random".
 
         Raises:
@@ -201,6 +202,9 @@ class Stylizer:
             return self.random_style(domain, drawn)
         if mixed := codes.parts_of_mix(style):
             return self.mix(self.style(*mixed[:2]), self.style(*mixed[2:]))
+        if blended := codes.parts_of_blend(style):
+            share, *parts = blended
+            return codes.blend(self.style(*parts[:2]), self.style(*parts[2:]), share)
         if style == PICTURE:
             raise CatalogueError(
                 "This style was taken from somebody's own picture; hand that picture in again."

@@ -23,3 +23,10 @@ def photos() -> Path:
 def face_data() -> Path:
     """Aligned portraits and exemplars for training."""
     return _folder("data")
+
+
+@pytest.fixture(autouse=True)
+def _no_own_domains(monkeypatch, tmp_path_factory):
+    """Nothing that the user of this machine has trained is seen by a test."""
+    folder = tmp_path_factory.getbasetemp() / "own domains"
+    monkeypatch.setenv("DUALSTYLE_DOMAINS", str(folder))

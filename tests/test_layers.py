@@ -20,9 +20,10 @@ LAYER = {
     "checkpoints": 3, "structure": 3,
     "layouts": 3.5, "conversion": 3.5,  # official files to those of checkpoints
     "store": 3.7,  # the cache of what conversion makes
+    "own_domains": 3.7,  # that the user has trained
     "sources": 4,
     "weights": 4.5,  # loaded and kept, out of a library
-    "stylizer": 5, "training": 5,
+    "stylizer": 5, "animegan": 5, "training": 5,
     "__init__": 5.5,  # the public names: above what they come from, below what shows them
     "ui": 6, "cli": 6, "scale": 6,
     "__main__": 7,

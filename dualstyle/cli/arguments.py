@@ -12,6 +12,8 @@ from dualstyle.errors import DualStyleError
 
 SIZES = (128, 256, 512, 1024)  # [px] results can have
 MAX_SAMPLES = 256  # portraits on one sheet
+PRESETS = ("smoke", "standard")  # of training/own/recipes.py, which PyTorch comes with
+STAGES = ("check", "destylize", "fine-tune", "refine", "sample", "finish")  # of .../workshop.py
 
 
 class UsageError(DualStyleError):
@@ -69,6 +71,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     fetch.add_argument("domains", nargs="*", metavar="DOMAIN")
     fetch.add_argument("--all", action="store_true", help="every published domain")
     fetch.add_argument("--pin", action="store_true", help="note commit and hashes in its file")
+    _train(verb("train", "Learn a style of your own from 50 to 300 portraits in it."))
     verb("doctor", "Tell what is installed, which weights are here and what is missing.")
     return parser.parse_args(argv)
 
@@ -80,12 +83,42 @@ def _sample(parser: _Parser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="GRID.png")
 
 
+def _train(parser: _Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="of the new domain: small letters, digits, -")
+    parser.add_argument("portraits", type=Path, metavar="FOLDER", help="of portraits in one style")
+    parser.add_argument(
+        "--preset", choices=PRESETS, default="standard",
+        help="smoke: ten minutes of two CPU cores; standard: an hour or two (default)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stage", choices=STAGES,
+        help="do this stage again, and nothing after it; without, all that is not done yet",
+    )  # fmt: skip
+    parser.add_argument(
+        "--base", metavar="DOMAIN", help="start from this domain (default: the nearest bundled one)"
+    )
+    parser.add_argument(
+        "--aligned", action=argparse.BooleanOptionalAction,
+        help="the portraits are crops of faces (default: if all are squares of one size)",
+    )  # fmt: skip
+    parser.add_argument(
+        "-o", "--out", type=Path, metavar="FOLDER",
+        help="folder of own domains (default: DUALSTYLE_DOMAINS, else with your data)",
+    )  # fmt: skip
+
+
 def _stylize(parser: _Parser) -> None:
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     parser.add_argument(
         "-o", "--out", type=Path, required=True,
         help="a .png file for one result, a folder for several",
     )  # fmt: skip
+    parser.add_argument(
+        "--engine",
+        choices=("dualstyle", "animegan"),
+        default="dualstyle",
+        help="dualstyle: faces after an exemplar; animegan: whole photos, or faces (--face)",
+    )
     what = parser.add_argument_group("what to draw")
     what.add_argument("--domain", help="default: the best one that is here")
     style = what.add_mutually_exclusive_group()
@@ -100,7 +133,11 @@ def _stylize(parser: _Parser) -> None:
     how.add_argument("--structure", type=_number, metavar="S", help="strength of shapes, 0 to 1")
     how.add_argument("--color", type=_number, metavar="C", help="strength of colours, 0 to 1")
     how.add_argument(
-        "--weights", type=_number, nargs="+", metavar="W", help=f"all {NUM_STRENGTHS} strengths"
+        "--weights",
+        type=_weight,
+        nargs="+",
+        metavar="W",
+        help=f"all {NUM_STRENGTHS} strengths; with animegan a checkpoint, by name or file",
     )
     how.add_argument("--truncation", type=_number, metavar="T", help="1: the face as it is")
     how.add_argument("--noise", choices=("stored", "random"), help="of the weights, or by the seed")
@@ -108,7 +145,7 @@ def _stylize(parser: _Parser) -> None:
     how.add_argument(
         "--preserve-color", action=argparse.BooleanOptionalAction, help="the photo's colours"
     )
-    how.add_argument("--size", type=int, choices=SIZES, help="side of the result in pixels")
+    how.add_argument("--size", type=int, choices=SIZES, help="longest side of the result in pixels")
 
     where = parser.add_argument_group("photo and results")
     face = where.add_mutually_exclusive_group()
@@ -125,6 +162,13 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number") from error
+
+
+def _weight(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _seed(text: str) -> int:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -14,13 +15,15 @@ from PIL import Image
 
 from dualstyle.cli.arguments import UsageError
 from dualstyle.config import Recipe
-from dualstyle.errors import DualStyleError, ImageError
+from dualstyle.errors import DualStyleError, FaceError, ImageError
 from dualstyle.images import save_png
 from dualstyle.sources import Library, library_at_home
 from dualstyle.stylizer import Stylizer
 
 BAR = 24  # columns of a full bar
 MEGABYTE = 10**6
+
+_log = logging.getLogger(__name__)
 
 
 class Console:
@@ -50,6 +53,27 @@ class Console:
         sys.stderr.write(f"\r\x1b[K[{bar:.<{BAR}}] {share:4.0%} {label[-room:] if room else ''}")
         sys.stderr.flush()
         self._bar_is_shown = True
+
+    def each(self, photos: Sequence[Path], draw: Callable[[Path], None]) -> int:
+        """Draw photo after photo; an unusable one stops the others only if there are none.
+
+        Returns:
+            The exit code: 1 if some of several failed.
+        """
+        failed: list[tuple[str, DualStyleError]] = []
+        for done, photo in enumerate(photos):
+            if len(photos) > 1:
+                self.progress(done, len(photos), photo.name)
+            try:
+                draw(photo)
+            except (ImageError, FaceError) as error:
+                if len(photos) == 1:
+                    raise
+                _log.debug("%s failed", photo, exc_info=True)
+                failed.append((str(photo), error))
+        if failed:
+            self.failures(failed, len(photos))
+        return 1 if failed else 0
 
     def failures(self, failed: Iterable[tuple[str, DualStyleError]], total: int) -> None:
         """List what went wrong while other things went well."""

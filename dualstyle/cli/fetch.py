@@ -16,7 +16,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("Name the domains to fetch, or say --all.")
     library = open_library(args, console)
     wanted = [library.catalogue[name] for name in args.domains or library.catalogue.names]
-    wanted = [domain for domain in wanted if args.domains or domain.bundled is None]
+    wanted = [domain for domain in wanted if args.domains or domain.files is not None]
     failed: list[tuple[str, DualStyleError]] = []
     for domain in wanted:
         try:

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import argparse
 import logging
-import re
 from dataclasses import replace
 from pathlib import Path
 
+from dualstyle.cli import animegan
 from dualstyle.cli.arguments import UsageError
-from dualstyle.cli.console import Console, check_file, is_same, open_stylizer, save
+from dualstyle.cli.console import Console, open_stylizer, save
+from dualstyle.cli.targets import Targets
 from dualstyle.codes import PICTURE, ExtrinsicCode
 from dualstyle.config import NUM_STRENGTHS, NUM_STRUCTURE_LAYERS, Recipe, StylizeOptions
-from dualstyle.errors import DualStyleError, FaceError, ImageError
+from dualstyle.errors import FaceError
 from dualstyle.faces import aligned_as_is, choose
 from dualstyle.images import open_untrusted, paste_back, read_recipe
 from dualstyle.stylizer import ALIGNED, Portrait, Stylizer
 
-LONGEST_STYLE = 60  # letters of a style in the name of a file
 _OPTIONS = ("truncation", "noise", "seed", "preserve_color")
 _log = logging.getLogger(__name__)
 
 
 def run(args: argparse.Namespace) -> int:
     """Draw every photo; 1 if some of several failed."""
+    if args.engine == "animegan":
+        return animegan.run(args)
     console = Console()
     args.style = _called(args.style)
     recipe = read_recipe(args.recipe) if args.recipe else None
     if recipe is not None:
         _take_over(args, recipe)
-    targets = _Targets(args)
+    targets = Targets(args)
     stylizer = open_stylizer(args, console)
     domain = args.domain or stylizer.library.default_domain()
     options = _options(args, recipe.options if recipe else stylizer.default_options(domain))
@@ -37,20 +39,11 @@ def run(args: argparse.Namespace) -> int:
     _check_size(args, stylizer, style.domain, options)
     if recipe is not None:
         _compare(recipe, stylizer, style)
-    failed: list[tuple[str, DualStyleError]] = []
-    for done, photo in enumerate(args.photos):
-        if len(args.photos) > 1:
-            console.progress(done, len(args.photos), photo.name)
-        try:
-            _one(photo, args, stylizer, style, options, targets, console)
-        except (ImageError, FaceError) as error:
-            if len(args.photos) == 1:
-                raise
-            _log.debug("%s failed", photo, exc_info=True)
-            failed.append((str(photo), error))
-    if failed:
-        console.failures(failed, len(args.photos))
-    return 1 if failed else 0
+
+    def draw(photo: Path) -> None:
+        _one(photo, args, stylizer, style, options, targets, console)
+
+    return console.each(args.photos, draw)
 
 
 def _one(
@@ -59,7 +52,7 @@ def _one(
     stylizer: Stylizer,
     style: ExtrinsicCode,
     options: StylizeOptions,
-    targets: _Targets,
+    targets: Targets,
     console: Console,
 ) -> None:
     """Draw one photo and write what was asked for."""
@@ -78,11 +71,11 @@ def _one(
         for portrait in portraits:
             whole = paste_back(whole, portrait.picture, portrait.face.quad)
         face = ALIGNED if args.aligned else args.face or "best"
-        results = [(whole, replace(portraits[0].recipe, face=face), "")]
+        results = [(whole, replace(portraits[0].recipe, face=face, paste_back=True), "")]
     else:
         results = [(one.picture, one.recipe, _number(args, one)) for one in portraits]
     for result, recipe, number in results:
-        path = targets.of(photo, style, number)
+        path = targets.of(photo, style.domain, style.origin, number)
         save(result, path, recipe)
         console.say(str(path))
     if args.reconstruction is not None and (plain := portraits[0].reconstruction):
@@ -119,6 +112,7 @@ def _take_over(args: argparse.Namespace, recipe: Recipe) -> None:
     if args.face is None and not args.aligned:
         args.aligned = recipe.face == ALIGNED
         args.face = None if args.aligned else recipe.face
+        args.paste_back = args.paste_back or recipe.paste_back
 
 
 def _compare(recipe: Recipe, stylizer: Stylizer, style: ExtrinsicCode) -> None:
@@ -147,6 +141,11 @@ def _options(args: argparse.Namespace, start: StylizeOptions) -> StylizeOptions:
     if args.weights is not None:
         if args.structure is not None or args.color is not None:
             raise UsageError("--weights says all strengths; leave --structure and --color away.")
+        if names := [weight for weight in args.weights if isinstance(weight, str)]:
+            raise UsageError(
+                f"--weights needs {NUM_STRENGTHS} numbers, got {names[0]!r}; the name of a "
+                "checkpoint goes with --engine animegan."
+            )
         if len(args.weights) != NUM_STRENGTHS:
             raise UsageError(f"--weights needs {NUM_STRENGTHS} numbers, got {len(args.weights)}.")
         changes["strengths"] = args.weights
@@ -209,53 +208,3 @@ def _check_size(
             f"{source} {options.image_size} is too large: the model of {domain} draws pictures of "
             f"{largest} px."
         )
-
-
-class _Targets:
-    """Names of results: never one that was given before, never that of a picture handed in.
-
-    Raises:
-        UsageError: OUT cannot hold what was asked for.
-    """
-
-    def __init__(self, args: argparse.Namespace) -> None:
-        out: Path = args.out
-        several = len(args.photos) > 1 or (args.face == "all" and not args.paste_back)
-        self._inputs: list[Path] = [*args.photos, *([args.style_image] if args.style_image else [])]
-        self._given: list[Path] = []
-        self._folder = out if several or out.is_dir() or not out.suffix else None
-        self._file = out
-        if several and (out.suffix.lower() == ".png" or out.is_file()) and not out.is_dir():
-            raise UsageError(f"Several results need a folder, but --out names the file {out}.")
-        if self._folder is None:
-            check_file(out, "--out")
-        elif self._folder.exists() and not self._folder.is_dir():
-            raise UsageError(f"--out must be a .png file or a folder, but {out} is neither.")
-        if args.reconstruction is not None:
-            if several:
-                raise UsageError("--reconstruction goes with one photo and one face.")
-            check_file(args.reconstruction, "--reconstruction")
-        for path in filter(None, (None if self._folder else out, args.reconstruction)):
-            if any(is_same(path, one) for one in [*self._inputs, *self._given]):
-                raise UsageError(f"{path} would be overwritten; give the result another name.")
-            self._given.append(path)
-
-    def of(self, photo: Path, style: ExtrinsicCode, number: str) -> Path:
-        """Name the result of a photo; `number` tells its faces apart."""
-        if self._folder is None:
-            return self._file
-        parts = (photo.stem, style.domain, _plain(style.origin), number)
-        stem = "_".join(part for part in parts if part)
-        path = free = self._folder / f"{stem}.png"
-        count = 1
-        while any(is_same(free, one) for one in [*self._inputs, *self._given]):
-            count += 1
-            free = path.with_stem(f"{path.stem}-{count}")
-        self._given.append(free)
-        return free
-
-
-def _plain(origin: str) -> str:
-    """Make a style's name fit for the name of a file."""
-    name = re.sub(r"\.(jpe?g|png|webp|bmp)(?=$|\+)", "", origin, flags=re.IGNORECASE)
-    return re.sub(r"[^\w.+-]+", "-", name).strip("-.")[:LONGEST_STYLE]

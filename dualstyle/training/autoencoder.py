@@ -17,11 +17,12 @@ from dualstyle.config import EncoderConfig, GeneratorConfig
 from dualstyle.models.psp_encoder import PSPEncoder
 from dualstyle.models.stylegan2 import StyleGAN2
 from dualstyle.training.data import PictureSet, augment
-from dualstyle.training.loop import Schedule
-from dualstyle.training.losses import face_weight, reconstruction, ssim
+from dualstyle.training.loop import Part, Phase, Rates, Stage
+from dualstyle.training.losses import detail_l1, face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
 PREVIEW_FACES = 8
+MAX_NORM = 5.0  # of the gradients
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,36 +49,55 @@ class AutoencoderRecipe:
         )
     )
     batch_size: int = 16
+    drawings_per_batch: int = 4  # of them, where the stage was given drawings
     small_share: float = 0.2  # of the steps at half the resolution
     conv_rate: float = 0.02  # relative, see Muon
     rate: float = 3e-3  # Adam, the generator's other weights
     encoder_rate: float = 1.5e-3  # Adam, the encoder's other weights
+    detail: float = 4.0  # of `losses.detail_l1` in the total
 
 
-class AutoencoderStage:
-    """Photos in, the same photos out; the code between them is w+ [N, L, D]."""
+REFINED = AutoencoderRecipe(
+    small_share=0.0, conv_rate=0.008, rate=1.2e-3, encoder_rate=6e-4
+)  # from finished networks on, at lower rates
+
+
+class AutoencoderStage(Stage):
+    """Photos in, the same photos out; the code between them is w+ [N, L, D].
+
+    Exemplars of all styles may be learnt beside the photos: extrinsic paths leave the layers above
+    32 px as they are, so these must be able to draw a flat area and a black line.
+    """
 
     def __init__(
         self,
         recipe: AutoencoderRecipe,
         train: PictureSet,
         test: PictureSet,
-        schedule: Schedule,
+        schedule: Rates,
         *,
+        drawings: PictureSet | None = None,
+        start: nn.ModuleDict | None = None,
         seed: int = 0,
     ) -> None:
-        self.recipe, self.schedule = recipe, schedule
-        self.train, self.test = train, test
-        self.networks = self.build(recipe, seed=seed).train()
+        networks = self.build(recipe, seed=seed).train()
+        if start is not None:
+            networks.load_state_dict(start.state_dict())
+        super().__init__(networks, schedule)
+        self.recipe = recipe
+        self.train, self.test, self.drawings = train, test, drawings
         convs, rest = split_parameters(self.networks["generator"])
         encoder_convs, encoder_rest = split_parameters(self.networks["encoder"])
         groups = [
             {"params": rest, "lr": recipe.rate},
             {"params": encoder_rest, "lr": recipe.encoder_rate},
         ]
-        self.optimizers = [
+        optimizers = [
             Muon(convs + encoder_convs, lr=recipe.conv_rate),
             torch.optim.Adam(groups, betas=(0.9, 0.99)),
+        ]
+        self.phases = [
+            Phase(name="redraw", optimizers=optimizers, loss=self.loss, max_norm=MAX_NORM)
         ]
         self.weights = {s: face_weight(s) for s in recipe.generator.resolutions}
 
@@ -93,20 +113,33 @@ class AutoencoderStage:
                 parameter.requires_grad_(False)
         return nn.ModuleDict({"encoder": encoder, "generator": generator})
 
-    def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def loss(self, part: Part) -> dict[str, Tensor]:
         """Reconstruction loss of one batch, at half the resolution in the first steps."""
-        chosen = torch.randint(len(self.train), (self.recipe.batch_size,), generator=generator)
-        photos = augment(self.train.batch(chosen), generator)
+        photos = augment(self._batch(part), part.generator)
         size = self.recipe.generator.image_size
-        if step < self.recipe.small_share * self.schedule.steps:
+        if part.step < self.recipe.small_share * self.schedule.steps:
             size //= 2
-        drawn = redraw(self.networks, photos, size=size, dtype=torch.bfloat16)
+        drawn = redraw(self.networks, photos, size=size, dtype=fast_dtype())
         target = F.adaptive_avg_pool2d(photos, size)
-        return {"total": reconstruction(drawn, target, self.weights[size])}
+        likeness = reconstruction(drawn, target, self.weights[size])
+        detail = detail_l1(drawn, target)
+        return {"total": likeness + self.recipe.detail * detail, "detail": detail}
+
+    def _batch(self, part: Part) -> Tensor:
+        drawn = 0 if self.drawings is None else part.share(self.recipe.drawings_per_batch)
+        photos = self.train.batch(
+            part.rows(part.share(self.recipe.batch_size) - drawn, len(self.train))
+        )
+        if self.drawings is None:
+            return photos
+        return torch.cat([photos, self.drawings.batch(part.rows(drawn, len(self.drawings)))])
 
     def preview(self, networks: nn.ModuleDict) -> Tensor:
         """Held-out photos above their reconstructions."""
         photos = self.test.batch(torch.arange(PREVIEW_FACES))
+        if self.drawings is not None:
+            chosen = torch.linspace(0, len(self.drawings) - 1, PREVIEW_FACES).long()
+            photos = torch.cat([photos, self.drawings.batch(chosen)])
         rows = torch.stack([photos, redraw(networks, photos)])  # [2, K, 3, S, S]
         return rows.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)
 
@@ -134,6 +167,11 @@ def redraw(
         w_plus = encoder(photos)
     stages = generator.synthesize(w_plus, dtype=dtype)
     return next(stage.rgb for stage in stages if stage.size == size)
+
+
+def fast_dtype() -> torch.dtype:
+    """Bfloat16 where the CPU has units for it; elsewhere its emulation is slower than float32."""
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
 
 
 def generator_of(networks: nn.ModuleDict) -> StyleGAN2:

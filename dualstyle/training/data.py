@@ -52,9 +52,34 @@ def picture_paths(folder: Path) -> list[Path]:
 def load_pictures(folder: Path, *, size: int) -> PictureSet:
     """Read all pictures under a folder at `size` px, in the order of their paths."""
     paths = picture_paths(folder)
-    arrays = [np.asarray(open_untrusted(p).resize((size, size), reducing_gap=None)) for p in paths]
     names = tuple(p.relative_to(folder).as_posix() for p in paths)
-    return PictureSet(names, torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2).contiguous())
+    return PictureSet(names, torch.stack([_read(path, size) for path in paths]))
+
+
+class PictureFolder:
+    """Pictures that are read whenever they are asked for, for sets that memory cannot hold.
+
+    Args:
+        folder: All JPEG and PNG files under it, in the order of their paths.
+        size: To which they are resized [px].
+    """
+
+    def __init__(self, folder: Path, *, size: int) -> None:
+        self.paths, self.size = picture_paths(folder), size
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def batch(self, indices: Tensor) -> Tensor:
+        """Pictures as float32 [N, 3, S, S] in [-1, 1]."""
+        chosen = [_read(self.paths[row], self.size) for row in indices.tolist()]
+        return torch.stack(chosen).float() / 127.5 - 1
+
+
+def _read(path: Path, size: int) -> Tensor:
+    """One picture as uint8 [3, S, S]."""
+    pixels = np.asarray(open_untrusted(path).resize((size, size), reducing_gap=None))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).contiguous()
 
 
 def identity_groups(descriptors: NDArray[np.floating]) -> NDArray[np.int64]:

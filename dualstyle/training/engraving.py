@@ -11,7 +11,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor
 
-from dualstyle.training.filters import blur, ellipse, guided, luma, pixel_grid, smoothstep
+from dualstyle.training.filters import (
+    blur,
+    ellipse,
+    guided,
+    lookup,
+    luma,
+    pixel_grid,
+    ranks,
+    smoothstep,
+)
 from dualstyle.training.records import Record
 from dualstyle.training.regions import SKIN, PhotoRegions
 
@@ -75,27 +84,6 @@ def analyse_engraving(exemplar: Tensor) -> EngravingLook:
     )
 
 
-def _ranks(gray: Tensor, weight: Tensor) -> Tensor:
-    """Rank in [0, 1] of every pixel of gray [1, H, W] among the weighted ones."""
-    bins = 64
-    index = (gray.clamp(0, 1) * (bins - 1)).round().long().flatten()
-    counts = torch.zeros(bins).index_add_(0, index, weight.flatten() + 1e-4)
-    counts = counts + 0.15 * counts.mean()  # so that a step in the counts is no step in the tones
-    share = counts.cumsum(0) - counts / 2
-    return _lookup(share[None] / counts.sum(), gray[None])[0]
-
-
-def _lookup(table: Tensor, x: Tensor) -> Tensor:
-    """Values of curves [C, K] over [0, 1] at x [1, 1, H, W]: [1, C, H, W], straight between."""
-    place = x.clamp(0, 1) * (table.shape[1] - 1)
-    low = place.floor().long().clamp(max=table.shape[1] - 2)
-    part = place - low
-    flat = low.flatten()
-    shape = (1, table.shape[0], *x.shape[-2:])
-    below, above = table[:, flat].view(shape), table[:, flat + 1].view(shape)
-    return below + (above - below) * part
-
-
 class EngravingTeacher:
     """A photo as a monochrome print in the tones, tint, backdrop and line of an exemplar."""
 
@@ -114,11 +102,11 @@ class EngravingTeacher:
         # Prints spell out the features: soft exemplars keep the photo, busy ones sharpen it.
         crisp = calm + (0.3 + 0.9 * liney) * (calm - blur(calm, size / 32))
         back = regions.get("background") * (0.5 + 0.5 * regions.get("certainty"))
-        rank = _ranks(crisp[0], 1 - back[0])[None]
+        rank = ranks(crisp[0], 1 - back[0])[None]
         # Ranks alone would draw everybody in the exemplar's complexion.
         shade = smoothstep(regions.colors[:, SKIN, 0], LIGHT_SKIN, DARK_SKIN)
         rank = rank.clamp(1e-4, 1) ** (1 + 0.9 * float(shade))
-        tone = _lookup(look.tones, rank)
+        tone = lookup(look.tones, rank)
         tone = 0.88 * tone + 0.12 * crisp.clamp(0, 1)
         paper = F.interpolate(look.paper, size=(size, size), mode="bicubic", align_corners=False)
         scene = blur(gray, size / 40)
@@ -126,4 +114,4 @@ class EngravingTeacher:
         tone = tone + (paper - tone) * back
         tone = (tone - liney * 0.45 * regions.get("lines") * (1 - back)).clamp(0, 1)
         tone = tone + 0.45 * liney * (smoothstep(tone, 0.12, 0.88) - tone)  # ink and paper
-        return _lookup(look.tint[0], tone) * 2 - 1
+        return lookup(look.tint[0], tone) * 2 - 1

@@ -15,16 +15,16 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from dualstyle.config import NUM_STRENGTHS
+from dualstyle.config import GeneratorConfig
 from dualstyle.models.dualstylegan import SMALL_INIT, DualStyleGAN, ExtrinsicPath
 from dualstyle.models.stylegan2 import StyleGAN2
-from dualstyle.training.autoencoder import psnr
+from dualstyle.training.autoencoder import MAX_NORM, fast_dtype, psnr
+from dualstyle.training.base import FULL_STRENGTH
 from dualstyle.training.data import PictureSet
-from dualstyle.training.loop import Schedule
-from dualstyle.training.losses import face_weight, reconstruction, ssim
+from dualstyle.training.loop import Part, Phase, Rates, Stage
+from dualstyle.training.losses import detail_l1, face_weight, reconstruction, ssim
 from dualstyle.training.optim import Muon, split_parameters
 
-FULL_STRENGTH = torch.ones(NUM_STRENGTHS)
 SECOND_INIT = 0.1  # of a block's second convolution: it starts as a gentle change
 
 Teacher = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -41,6 +41,7 @@ class ExtrinsicRecipe:
     conv_rate: float = 0.02  # relative, see Muon
     rate: float = 2e-3  # Adam, the path's other weights
     code_rate: float = 4e-3  # Adam, the codes' refinement
+    detail: float = 4.0  # of `losses.detail_l1` in the total
 
 
 class CodeTable(nn.Module):
@@ -73,7 +74,20 @@ def encode_pictures(encoder: nn.Module, pictures: PictureSet) -> EncodedPictures
     return EncodedPictures(pictures, codes)
 
 
-class ExtrinsicStage:
+def _new_path(config: GeneratorConfig, seed: int) -> ExtrinsicPath:
+    with torch.random.fork_rng():  # the layers' own initialization draws from the global state
+        torch.manual_seed(seed)
+        path = ExtrinsicPath(config)
+    with torch.no_grad():  # there is no pre-trained path to protect: start at useful sizes
+        for name, weight in path.residuals.named_parameters():
+            if name.endswith("convs.0.weight"):
+                weight.div_(SMALL_INIT)
+            elif name.endswith("convs.1.weight"):
+                weight.mul_(SECOND_INIT / SMALL_INIT)
+    return path
+
+
+class ExtrinsicStage(Stage):
     """Photo's code and exemplar's code in, the photo drawn in the exemplar's manner out."""
 
     def __init__(
@@ -85,30 +99,22 @@ class ExtrinsicStage:
         exemplars: EncodedPictures,
         teacher: Teacher,
         test_teacher: Teacher,
-        schedule: Schedule,
+        schedule: Rates,
         *,
-        self_portraits: bool = True,
+        start: ExtrinsicPath | None = None,
         seed: int = 0,
     ) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            path = ExtrinsicPath(generator.config)
-        with torch.no_grad():  # there is no pre-trained path to protect: start at useful sizes
-            for name, weight in path.residuals.named_parameters():
-                if name.endswith("convs.0.weight"):
-                    weight.div_(SMALL_INIT)
-                elif name.endswith("convs.1.weight"):
-                    weight.mul_(SECOND_INIT / SMALL_INIT)
+        path = _new_path(generator.config, seed) if start is None else start
+        path.requires_grad_(True).train()
         path.structure_mapping.requires_grad_(False)  # T_s is shared and frozen after stage 2
-        self.recipe, self.schedule = recipe, schedule
+        self.path, self.codes = path, CodeTable(exemplars.w_plus)
+        super().__init__(nn.ModuleDict({"path": path, "codes": self.codes}), schedule)
+        self.recipe = recipe
         self.generator = generator.eval().requires_grad_(False)
         self.photos, self.test_photos, self.exemplars = photos, test_photos, exemplars
         self.teacher, self.test_teacher = teacher, test_teacher
-        self.self_portraits = recipe.exemplars_per_batch if self_portraits else 0
-        self.path, self.codes = path, CodeTable(exemplars.w_plus)
-        self.networks = nn.ModuleDict({"path": path, "codes": self.codes})
         convs, rest = split_parameters(path)
-        self.optimizers = [
+        optimizers = [
             Muon(convs, lr=recipe.conv_rate),
             torch.optim.Adam(
                 [
@@ -118,25 +124,26 @@ class ExtrinsicStage:
                 betas=(0.9, 0.99),
             ),
         ]
+        self.phases = [Phase(name="draw", optimizers=optimizers, loss=self.loss, max_norm=MAX_NORM)]
         self.weight = face_weight(generator.config.image_size)
 
-    def losses(self, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+    def loss(self, part: Part) -> dict[str, Tensor]:
         """Likeness of the drawings to the teacher's, and of the exemplars to themselves."""
-        del step
-        count = len(self.exemplars.pictures)
-        batch = self.recipe.batch_size
-        rows = torch.randint(len(self.photos.pictures), (batch,), generator=generator)
-        styles = torch.randint(count, (batch + self.self_portraits,), generator=generator)
+        batch = part.share(self.recipe.batch_size)
+        rows = part.rows(batch, len(self.photos.pictures))
+        portraits = part.share(self.recipe.exemplars_per_batch)
+        styles = part.rows(batch + portraits, len(self.exemplars.pictures))
         own = styles[batch:]
-        refined = torch.rand(len(styles), generator=generator) >= self.recipe.plain_share
+        refined = torch.rand(len(styles), generator=part.generator) >= self.recipe.plain_share
         refined[batch:] = True
         intrinsic = torch.cat([self.photos.w_plus[rows], self.exemplars.w_plus[own]])
         with torch.no_grad():
             drawn = self.teacher(self.photos.pictures.batch(rows), rows, styles[:batch])
             target = torch.cat([drawn, self.exemplars.pictures.batch(own)])
         extrinsic = self.codes(styles, refined.float())
-        rgb = self.draw(self.path, intrinsic, extrinsic, dtype=torch.bfloat16)
-        return {"total": reconstruction(rgb, target, self.weight)}
+        rgb = self.draw(self.path, intrinsic, extrinsic, dtype=fast_dtype())
+        likeness, detail = reconstruction(rgb, target, self.weight), detail_l1(rgb, target)
+        return {"total": likeness + self.recipe.detail * detail, "detail": detail}
 
     def draw(
         self,

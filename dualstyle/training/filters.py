@@ -173,3 +173,24 @@ def ellipse(size: int, *, center: tuple[float, float], radii: tuple[float, float
     """Squared radius [size, size] around an ellipse given in shares of the side; 1 on its rim."""
     grid = (pixel_grid(size) + 0.5) / size - torch.tensor(center)
     return (grid / torch.tensor(radii)).square().sum(-1)
+
+
+def ranks(gray: Tensor, weight: Tensor) -> Tensor:
+    """Rank in [0, 1] of every pixel of gray [1, H, W] among the weighted ones."""
+    bins = 64
+    index = (gray.clamp(0, 1) * (bins - 1)).round().long().flatten()
+    counts = torch.zeros(bins).index_add_(0, index, weight.flatten() + 1e-4)
+    counts = counts + 0.15 * counts.mean()  # so that a step in the counts is no step in the tones
+    share = counts.cumsum(0) - counts / 2
+    return lookup(share[None] / counts.sum(), gray[None])[0]
+
+
+def lookup(table: Tensor, x: Tensor) -> Tensor:
+    """Values of curves [C, K] over [0, 1] at x [1, 1, H, W]: [1, C, H, W], straight between."""
+    place = x.clamp(0, 1) * (table.shape[1] - 1)
+    low = place.floor().long().clamp(max=table.shape[1] - 2)
+    part = place - low
+    flat = low.flatten()
+    shape = (1, table.shape[0], *x.shape[-2:])
+    below, above = table[:, flat].view(shape), table[:, flat + 1].view(shape)
+    return below + (above - below) * part

@@ -1,7 +1,8 @@
-"""Optimizers: Adam for vectors and small matrices, Muon for convolutions."""
+"""Optimizers beside torch's own, and the learning rate of latent optimization."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import cast
@@ -13,6 +14,19 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic of Muon (Jordan et al., 202
 NEWTON_SCHULZ_STEPS = 5
 MATRIX_RANK = 2
 FEWEST_CHANNELS = 16  # below, a convolution's weight is no matrix worth the name
+LATENT_RATE = 0.1
+LATENT_RISE = 0.05  # share of the steps over which the rate rises
+LATENT_FALL = 0.25  # share of the steps over which it falls
+
+
+def latent_rate(step: int, steps: int) -> float:
+    """Learning rate of latent optimization: a linear rise, 0.1, a cosine fall to 0.
+
+    StyleGAN2, appendix D; DualStyleGAN, section on facial destylization. The first step has 0.
+    """
+    done = step / steps
+    fall = 0.5 - 0.5 * math.cos(math.pi * min(1, (1 - done) / LATENT_FALL))
+    return LATENT_RATE * fall * min(1, done / LATENT_RISE)
 
 
 def orthogonalize(gradients: Tensor) -> Tensor:

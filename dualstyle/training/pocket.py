@@ -1,10 +1,11 @@
 """The bundled model's training, stage by stage: ``python -m dualstyle.training.pocket STAGE``.
 
     autoencoder         encoder and generator on photos
-    domain NAME         extrinsic path and codes of "cartoon", "engraving" or "comic"
+    domain NAME         extrinsic path and codes of "cartoon", "engraving", "oil" or "toonhead"
     samplers            N of every finished domain, and the sampler of intrinsic codes
     export FOLDER       the files of the bundled model, in the converted layout
-    evaluate FOLDER     its figures on people who were not trained on
+    evaluate FOLDER     how well its files redraw people who were not trained on
+    judge FOLDER        how good its drawings of them, and its people of chance, are
 
 Every stage resumes what the run's folder holds, so it can be stopped at any moment.
 """
@@ -13,43 +14,51 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
-from dualstyle.checkpoints import load_encoder, load_stylegan2
+from dualstyle.checkpoints import load_extrinsic
 from dualstyle.config import NUM_STRUCTURE_LAYERS, SamplerConfig
 from dualstyle.faces import DlibFaceFinder
 from dualstyle.models.dualstylegan import ExtrinsicPath
 from dualstyle.models.sampler import CodeMLP, Sampler
 from dualstyle.training.autoencoder import (
+    REFINED,
     AutoencoderRecipe,
     AutoencoderStage,
     generator_of,
-    redraw,
 )
+from dualstyle.training.data import load_pictures
 from dualstyle.training.domains import exemplar_names, open_domain
-from dualstyle.training.evaluate import likeness
 from dualstyle.training.export import FinishedDomain, export
 from dualstyle.training.extrinsic import ExtrinsicRecipe, ExtrinsicStage, encode_pictures
+from dualstyle.training.figures import evaluate, exported, judge_drawings
 from dualstyle.training.loop import STATE_FILE, Run, Schedule
-from dualstyle.training.prepare import landmarks, photo_regions, split_faces
+from dualstyle.training.prepare import SIZE, landmarks, photo_regions, split_faces
 from dualstyle.training.sampling import SamplingRecipe, fit_sampler
 
 logger = logging.getLogger(__name__)
 
-DOMAINS = ("cartoon", "engraving", "comic")
+DOMAINS = ("cartoon", "engraving", "oil", "toonhead")
 SAMPLER_FILE = "sampler.pt"
 
 
-def train_autoencoder(data: Path, run: Path, steps: int) -> None:
-    """Train encoder and generator."""
+def train_autoencoder(data: Path, run: Path, steps: int, start: Path | None) -> None:
+    """Train encoder and generator, from nothing or from the exported files in `start`."""
     train, test, _ = split_faces(data, run, DlibFaceFinder())
     logger.info("%d photos to train on, %d held out", len(train), len(test))
-    stage = AutoencoderStage(AutoencoderRecipe(), train, test, Schedule(steps=steps))
-    Run(stage, run / "autoencoder").train()
+    if start is None:
+        stage = AutoencoderStage(AutoencoderRecipe(), train, test, Schedule(steps=steps))
+    else:
+        drawings = load_pictures(data / "styles", size=SIZE)
+        schedule = Schedule(steps=steps, decay_share=0.7)
+        stage = AutoencoderStage(
+            REFINED, train, test, schedule, drawings=drawings, start=exported(start)
+        )
+    Run(stage, run / "autoencoder", accelerator=Accelerator(cpu=True)).train()
 
 
 def averaged_autoencoder(run: Path) -> nn.ModuleDict:
@@ -61,8 +70,12 @@ def averaged_autoencoder(run: Path) -> nn.ModuleDict:
     return networks.eval().requires_grad_(False)
 
 
-def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
-    """Train one domain's extrinsic path and codes on top of the finished autoencoder."""
+def train_domain(name: str, data: Path, run: Path, steps: int, start: Path | None) -> None:
+    """Train one domain's extrinsic path and codes on top of the finished autoencoder.
+
+    With `start`, the folder of an exported domain, its path is where this one begins; it may be
+    that of another domain or of an earlier version.
+    """
     finder = DlibFaceFinder()
     train, test, away = split_faces(data, run, finder)
     points = landmarks(data / "faces", run, finder)
@@ -70,7 +83,7 @@ def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
     test_regions = photo_regions(test, points[away], run, "test")
     networks = averaged_autoencoder(run)
     encoder = networks["encoder"]
-    domain = open_domain(name, data, run, encoder, train, train_regions)
+    domain = open_domain(name, data, run, encoder)
     logger.info("%s: %d exemplars", name, len(domain.names))
     stage = ExtrinsicStage(
         ExtrinsicRecipe(),
@@ -81,9 +94,9 @@ def train_domain(name: str, data: Path, run: Path, steps: int) -> None:
         domain.teacher_for(train_regions),
         domain.teacher_for(test_regions),
         Schedule(steps=steps),
-        self_portraits=domain.self_portraits,
+        start=None if start is None else load_extrinsic(start / "extrinsic.safetensors"),
     )
-    Run(stage, run / name).train()
+    Run(stage, run / name, accelerator=Accelerator(cpu=True)).train()
 
 
 def trained_path(name: str, run: Path) -> tuple[ExtrinsicPath, Tensor]:
@@ -147,47 +160,36 @@ def export_model(data: Path, run: Path, folder: Path) -> None:
     export(folder, averaged_autoencoder(run), faces, domains)
 
 
-def evaluate(data: Path, run: Path, folder: Path) -> None:
-    """Log the likeness of reconstructions, made from the exported files."""
-    finder = DlibFaceFinder()
-    _, test, _ = split_faces(data, run, finder)
-    encoder = load_encoder(folder / "encoder.safetensors").network
-    networks = nn.ModuleDict(
-        {"encoder": encoder, "generator": load_stylegan2(folder / "base.safetensors")}
-    )
-    photos = test.batch(torch.arange(len(test)))
-    with torch.no_grad():
-        drawn = torch.cat([redraw(networks, part) for part in photos.split(32)])
-    for name, value in asdict(likeness(drawn, photos, finder)).items():
-        logger.info("%-12s %.3f", name, value)
-
-
 def main() -> None:
     """Run one stage."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "stage", choices=["autoencoder", "domain", "samplers", "export", "evaluate"]
+        "stage",
+        choices=["autoencoder", "domain", "samplers", "export", "evaluate", "judge"],
     )
     parser.add_argument("what", nargs="?", help="a domain's name, or the folder to export to")
     parser.add_argument("--data", type=Path, required=True, help="folder with faces/ and styles/")
     parser.add_argument("--run", type=Path, required=True, help="folder for state and previews")
     parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--start", type=Path, help="refine the exported files in this folder")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     torch.set_num_threads(options.threads)
     if options.stage == "autoencoder":
-        train_autoencoder(options.data, options.run, options.steps)
+        train_autoencoder(options.data, options.run, options.steps, options.start)
     elif options.stage == "domain":
-        train_domain(options.what, options.data, options.run, options.steps)
+        train_domain(options.what, options.data, options.run, options.steps, options.start)
     elif options.stage == "samplers":
         train_samplers(options.data, options.run)
     elif options.stage == "export":
         export_model(options.data, options.run, Path(options.what))
-    else:
+    elif options.stage == "evaluate":
         evaluate(options.data, options.run, Path(options.what))
+    else:
+        judge_drawings(options.data, options.run, Path(options.what))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ R = TypeVar("R", bound=Record)
 
 SIZE = 128  # [px] of the bundled model
 HELD_OUT_SHARE = 0.1  # of the people
+HELD_OUT_FILE = "held_out.txt"
 STRANGER = 9.0  # descriptor of a picture without a face: far from everybody
 CENTRAL = (80, 176)  # [px] where the middle of the eyes lies in an aligned 256 px picture
 
@@ -73,11 +74,19 @@ def _aligned_landmarks(path: Path, finder: FaceFinder) -> NDArray[np.float64] | 
 def split_faces(
     data: Path, run: Path, finder: FaceFinder
 ) -> tuple[PictureSet, PictureSet, NDArray[np.bool_]]:
-    """Photos to train on, photos of other people to measure on, and the mask that says which."""
+    """Photos to train on, photos of other people to measure on, and the mask that says which.
+
+    The held-out photos are those listed in the run's `HELD_OUT_FILE`; where it does not exist, it
+    is written. A run that goes on from a published model must be given that model's list.
+    """
     run.mkdir(parents=True, exist_ok=True)
-    faces = load_pictures(data / "faces", size=SIZE)
-    groups = identity_groups(descriptors(data / "faces", run, finder))
-    away = held_out(groups, share=HELD_OUT_SHARE, seed=0)
+    faces, kept = load_pictures(data / "faces", size=SIZE), run / HELD_OUT_FILE
+    if not kept.exists():
+        groups = identity_groups(descriptors(data / "faces", run, finder))
+        mask = held_out(groups, share=HELD_OUT_SHARE, seed=0)
+        kept.write_text("".join(f"{name}\n" for name in faces.subset(mask).names))
+    listed = set(kept.read_text().split("\n"))
+    away = np.array([name in listed for name in faces.names])
     return faces.subset(~away), faces.subset(away), away
 
 

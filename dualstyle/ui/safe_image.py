@@ -9,11 +9,12 @@ from typing import Any
 import gradio as gr
 from gradio.component_meta import ComponentMeta
 from gradio.context import LocalContext
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData, ImageData, ListFiles
 from PIL import Image
 
 from dualstyle.errors import ImageError
 from dualstyle.images import open_untrusted
+from dualstyle.ui.privacy import is_upload
 from dualstyle.ui.texts import language_of, shown_to_visitor
 
 MAX_SIDE = 2048  # [px] larger photos are reduced on the way in; a face needs far less
@@ -48,14 +49,33 @@ class SafeImage(gr.Image, metaclass=_WithoutStub):
         if payload is None:
             return None
         with shown_to_visitor(language_of(LocalContext.request.get(None))):
-            return _opened(payload)
+            return opened(payload.path)
 
 
-def _opened(payload: ImageData) -> Image.Image:
-    if payload.path is None or (payload.url or "").startswith("data:"):
+class SafeFiles(gr.File, metaclass=_WithoutStub):
+    """`gr.File` for several pictures, which are opened one by one when their turn comes."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | FileData | None) -> Any:
+        """Give the paths of uploads, for `opened`."""
+        if payload is None:
+            return []
+        files = payload.root if isinstance(payload, ListFiles) else [payload]
+        return [file.path for file in files]
+
+
+def opened(path: str | None) -> Image.Image:
+    """Open an upload.
+
+    Raises:
+        ImageError: It was not uploaded, is gone, or is no picture that can be used; the message
+            does not name the file.
+    """
+    if path is None or not is_upload(path):
         raise ImageError("The picture did not arrive as a file; upload it again.")
     try:
-        data = Path(payload.path).read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:  # uploads are deleted after half an hour
         raise ImageError("The picture is no longer here; upload it again.") from error
     return open_untrusted(data, max_side=MAX_SIDE)  # by its bytes, so no message names the file

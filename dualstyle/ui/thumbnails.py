@@ -3,6 +3,7 @@
 No exemplar may be shipped, so the pictures are made on the spot, when first looked at, and kept:
 
     <bundled model>/<domain>/thumbnails/026.webp        shipped, taken first
+    <own domains>/<domain>/thumbnails/026.webp          drawn when the domain was trained
     <cache>/thumbnails/<domain>/<weights>/026.webp      drawn on this machine
     <cache>/thumbnails/blank.webp                       stands for one that is not drawn yet
 """
@@ -87,11 +88,12 @@ class Thumbnails:
         return self.folder / domain / self._key(domain) / name
 
     def _shipped(self, domain: str) -> Path | None:
-        chosen = self._stylizer.library.catalogue[domain]
-        if chosen.bundled is None:
+        library = self._stylizer.library
+        chosen = library.catalogue[domain]
+        if chosen.files is not None:
             return None
-        folder = self._stylizer.library.bundled / chosen.bundled / chosen.folder / "thumbnails"
-        return folder if folder.is_dir() else None
+        folder = chosen.own or library.bundled / (chosen.bundled or "") / chosen.folder
+        return folder / "thumbnails" if (folder / "thumbnails").is_dir() else None
 
     def _key(self, domain: str) -> str:
         """Name what the thumbnails depend on: the weights and the person."""

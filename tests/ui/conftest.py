@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
@@ -74,6 +76,14 @@ def picture(width: int = 300, height: int = 300, seed: int = 0) -> Image.Image:
 
 def files_in(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def wait_for(condition: Callable[[], object], patience: float = 60) -> None:
+    """Wait until something holds; fail after `patience` [s]."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, "it has not come to pass"
+        time.sleep(0.02)
 
 
 def write_model(folder: Path) -> None:

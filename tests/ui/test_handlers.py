@@ -3,179 +3,380 @@
 from __future__ import annotations
 
 import inspect
-import io
+import json
+from dataclasses import replace
+from itertools import pairwise
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
-from dualstyle.errors import CatalogueError, FaceError, HubError
 from dualstyle.images import read_recipe
-from dualstyle.ui.handlers import Handlers
-from dualstyle.ui.page import SKIP, Page, Style, file_name
-from dualstyle.ui.safe_image import MAX_SIDE, SafeImage
-from dualstyle.ui.texts import _SAYINGS, LABELS, language_of, say, sentence
+from dualstyle.ui.handlers_photo import PhotoHandlers, likeness
+from dualstyle.ui.handlers_settings import SettingsHandlers
+from dualstyle.ui.handlers_styles import StyleHandlers
+from dualstyle.ui.page import MAX_KEPT, SKIP, Kept, Page, Visit, file_name, restated
+from dualstyle.ui.parts import lay_out
+from dualstyle.ui.studio import Studio
+from dualstyle.ui.texts import say
 from dualstyle.ui.thumbnails import Thumbnails
+from dualstyle.ui.wishes import Style, Wishes
 from tests.ui.conftest import EXEMPLARS, SIZE, make_stylizer, picture
 
 CARTOON, COMIC = "pocket-cartoon", "pocket-comic"
-WISHES = (CARTOON, 1.0, 1.0)
+WISHES = Wishes(CARTOON, 1.0, 1.0)
+EMPTY = Visit()
 
 
 @pytest.fixture
-def handlers(stylizer, tmp_path):
-    catalogue = stylizer.library.catalogue
-    return Handlers(stylizer, catalogue, Thumbnails(stylizer, tmp_path), [CARTOON, COMIC])
+def studio(stylizer):
+    return Studio(stylizer, stylizer.library.catalogue, [CARTOON, COMIC])
+
+
+@pytest.fixture
+def photos(studio):
+    return PhotoHandlers(studio)
+
+
+@pytest.fixture
+def styles(studio, tmp_path):
+    return StyleHandlers(studio, Thumbnails(studio.stylizer, tmp_path))
+
+
+@pytest.fixture
+def settings(studio, styles):
+    return SettingsHandlers(studio, styles)
+
+
+@pytest.fixture
+def drawn(photos):
+    """The page after an upload."""
+    return last(photos.on_photo(None, picture(), EMPTY, None, *WISHES))
 
 
 def click(index):
     return gr.SelectData(None, {"index": index, "value": None})
 
 
-def request(language):
-    return gr.Request(headers={"accept-language": language})
+def request(language="en", **others):
+    return with_query({}, accept_language=language, **others)
 
 
-def merged(pages) -> Page:
-    """What a page shows after all that was yielded."""
-    state = Page()
-    for page in pages:
-        changes = {name: new for name, new in page._asdict().items() if new != SKIP}
-        state = state._replace(**changes)
-    return state
+def with_query(query, **headers):
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return gr.Request(headers=named, query_params=query)
 
 
-def pixels(path):
-    with Image.open(path) as opened:
+def last(pages) -> Page:
+    """What the last update says, which is what a browser under load shows."""
+    *_, end = pages
+    return end
+
+
+def result(page):
+    return page.result["value"]
+
+
+def recipe(page):
+    return read_recipe(result(page))
+
+
+def pixels(page):
+    with Image.open(result(page)) as opened:
         return opened.convert("RGB").tobytes()
 
 
-def test_a_photo_is_drawn_in_the_default_style_at_once_and_grows(handlers):
-    pages = list(handlers.on_photo(picture(), None, *WISHES))
-    sizes = [
-        page.result["value"].width
-        for page in pages
-        if page.result != SKIP and isinstance(page.result["value"], Image.Image)
-    ]
-    assert sizes == [128]
-    end = merged(pages)
-    path = end.result["value"]
-    with Image.open(path) as result:
-        assert (result.format, result.size) == ("PNG", (SIZE, SIZE))
+# ---- photo and faces ----
+
+
+def test_a_photo_is_drawn_in_the_default_style_at_once_and_grows(photos):
+    pages = list(photos.on_photo(None, picture(), EMPTY, None, *WISHES))
+    shown = [result(page) for page in pages if page.result is not SKIP]
+    assert [one.width for one in shown[:-1]] == [128]
+    end = pages[-1]
+    with Image.open(result(end)) as opened:
+        assert (opened.format, opened.size) == ("PNG", (SIZE, SIZE))
     assert end.style == Style(CARTOON, 0)
-    assert end.download["value"] == path
+    assert end.download["value"] == result(end)
     assert end.compare["value"][0].size == (SIZE, SIZE)
     assert "Pocket Cartoon 0" in end.note["value"]
 
 
-def test_the_file_names_its_style_and_holds_its_recipe(handlers):
-    end = merged(handlers.on_photo(picture(), Style(CARTOON, 3), CARTOON, 0.6, 1.0))
-    path = end.result["value"]
-    assert path.endswith("/pocket-cartoon_3_s60_c100.png")
-    recipe = read_recipe(path)
-    assert (recipe.domain, recipe.style, recipe.face) == (CARTOON, "3.jpg", "best")
-    assert recipe.options.structure == pytest.approx(0.6)
-    assert file_name(recipe) == path.rpartition("/")[2]
+def test_the_last_update_says_everything_again(photos):
+    """Of updates that come within one frame the browser keeps the last."""
+    pages = list(photos.on_photo(None, picture(800, 400), EMPTY, None, *WISHES))
+    for earlier, later in pairwise(pages):
+        said = {name for name, value in earlier._asdict().items() if value is not SKIP}
+        assert said <= {name for name, value in later._asdict().items() if value is not SKIP}
+    assert pages[-1].faces_box["visible"]
 
 
-def test_a_click_on_a_style_draws_another_picture_without_encoding_again(handlers, monkeypatch):
-    first = merged(handlers.on_photo(picture(), None, *WISHES))
-    monkeypatch.setattr(handlers.stylizer, "encode", pytest.fail)
-    second = merged(handlers.on_style(click(5), first.visit, *WISHES))
-    assert second.style == Style(CARTOON, 5)
-    assert pixels(second.result["value"]) != pixels(first.result["value"])
-    third = merged(handlers.on_style(click(2), second.visit, COMIC, 1.0, 1.0))  # one StyleGAN2
-    assert read_recipe(third.result["value"]).domain == COMIC
+def test_an_update_keeps_what_it_does_not_mention():
+    pages = restated(
+        [Page(note=gr.update(value="a", visible=True)), Page(note=gr.update(value="b"))]
+    )
+    assert last(pages).note == gr.update(value="b", visible=True)
 
 
-def test_a_style_that_is_clicked_before_the_photo_is_kept_for_it(handlers):
-    before = merged(handlers.on_style(click(4), None, *WISHES))
+def test_the_file_names_its_style_and_holds_its_recipe(photos):
+    wishes = WISHES._replace(structure=0.6)
+    end = last(photos.on_photo(None, picture(), EMPTY, Style(CARTOON, 3), *wishes))
+    assert result(end).endswith("/pocket-cartoon_3_s60_c100.png")
+    told = recipe(end)
+    assert (told.domain, told.style, told.face) == (CARTOON, "3.jpg", "best")
+    assert told.options.structure == pytest.approx(0.6)
+    assert file_name(told) == result(end).rpartition("/")[2]
+
+
+def test_a_style_that_is_chosen_before_the_photo_is_kept_for_it(photos, styles):
+    before = last(styles.on_style(click(4), None, EMPTY, *WISHES))
     assert "Pocket Cartoon 4" in before.note["value"]
-    after = merged(handlers.on_photo(picture(), before.style, *WISHES))
-    assert read_recipe(after.result["value"]).style == "4.jpg"
+    after = last(photos.on_photo(None, picture(), before.visit, before.style, *WISHES))
+    assert recipe(after).style == "4.jpg"
 
 
-def test_the_strengths_change_the_picture(handlers):
-    first = merged(handlers.on_photo(picture(), None, *WISHES))
-    weaker = merged(handlers.on_strength(first.visit, first.style, CARTOON, 0.2, 1.0))
-    assert pixels(weaker.result["value"]) != pixels(first.result["value"])
-    same = merged(handlers.on_strength(weaker.visit, weaker.style, *WISHES))
-    assert pixels(same.result["value"]) == pixels(first.result["value"])
-
-
-def test_a_surprise_shows_its_number_and_the_number_repeats_it(handlers):
-    visit = merged(handlers.on_photo(picture(), None, *WISHES)).visit
-    surprise = merged(handlers.on_surprise(visit, *WISHES))
-    seed = surprise.seed["value"]
-    assert surprise.gallery["selected_index"] is None
-    assert read_recipe(surprise.result["value"]).style == f"random:{seed}"
-    again = merged(handlers.on_seed(seed, visit, *WISHES))
-    assert pixels(again.result["value"]) == pixels(surprise.result["value"])
-
-
-def test_of_several_faces_the_best_is_drawn_and_another_can_be_chosen(handlers):
-    first = merged(handlers.on_photo(picture(800, 400), None, *WISHES))
+def test_of_several_faces_the_best_is_drawn_and_another_can_be_chosen(photos):
+    first = last(photos.on_photo(None, picture(800, 400), EMPTY, None, *WISHES))
     assert len(first.faces["value"]) == 2
-    assert first.faces_box["visible"]
-    second = merged(handlers.on_face(click(1), first.visit, first.style, *WISHES))
-    assert read_recipe(second.result["value"]).face == "2"
-    assert pixels(second.result["value"]) != pixels(first.result["value"])
+    assert first.faces["selected_index"] == 0
+    second = last(photos.on_face(click(1), None, first.visit, first.style, *WISHES))
+    assert recipe(second).face == "2"
+    assert pixels(second) != pixels(first)
 
 
-def test_one_face_needs_no_choice(handlers):
-    page = merged(handlers.on_photo(picture(), None, *WISHES))
-    assert not page.faces_box["visible"]
-    assert page.faces["value"] == []
+def test_all_faces_are_drawn_into_the_whole_photo(photos):
+    photo = picture(800, 400)
+    first = last(photos.on_photo(None, photo, EMPTY, None, *WISHES))
+    page = last(photos.on_all_faces(None, first.visit, first.style, *WISHES))
+    assert (recipe(page).face, recipe(page).paste_back) == ("all", True)
+    with Image.open(result(page)) as opened:
+        changed = (np.asarray(opened) != np.asarray(photo)).any(axis=2)
+    assert changed.shape == (400, 800)
+    assert changed[200, 200]
+    assert changed[200, 600]
+    assert not changed[0].any()
+    assert not changed[:, 400].any(), "nothing changes between the two faces"
+    assert result(page).endswith("_photo.png")
 
 
-def test_without_a_face_a_sentence_says_so_and_the_picture_can_be_used_as_it_is(handlers):
+def test_the_whole_photo_is_given_when_it_is_wished_for(photos, drawn):
+    page = last(photos.on_face(click(0), None, drawn.visit, None, *WISHES._replace(whole=True)))
+    with Image.open(result(page)) as opened:
+        assert opened.size == drawn.visit.photo.size
+    before, after = page.compare["value"]
+    assert (before, after) == (drawn.visit.photo, result(page))
+
+
+def test_one_face_needs_no_choice(drawn):
+    assert not drawn.faces_box["visible"]
+
+
+def test_without_a_face_a_sentence_says_so_and_the_picture_can_be_used_as_it_is(photos):
     tall = picture(200, 400)
-    page = merged(handlers.on_photo(tall, None, *WISHES))
+    page = last(photos.on_photo(None, tall, EMPTY, None, *WISHES))
     assert "No face was found" in page.note["value"]
     assert page.as_is["visible"]
-    assert page.result["value"] is None
-    drawn = merged(handlers.on_as_is(tall, None, *WISHES))
-    assert read_recipe(drawn.result["value"]).face == "aligned"
-    assert not drawn.as_is["visible"]
+    assert result(page) is None
+    crop = last(photos.on_as_is(None, tall, page.visit, None, *WISHES))
+    assert recipe(crop).face == "aligned"
+    assert not crop.as_is["visible"]
+    [portrait] = photos.studio.stylizer.stylize(tall, domain=CARTOON, aligned=True)
+    assert portrait.picture.tobytes() == pixels(crop)
 
 
-def test_removing_the_photo_forgets_it(handlers):
-    page = handlers.on_clear()
-    assert page.visit is None
-    assert page.result["value"] is page.compare["value"] is page.download["value"] is None
+def test_a_click_on_a_face_that_is_gone_is_told(photos, drawn):
+    with pytest.raises(gr.Error, match="no longer here"):
+        list(photos.on_face(click(3), None, drawn.visit, None, *WISHES))
 
 
-def test_two_visitors_do_not_disturb_each_other(handlers):
-    """Their passes are interleaved as far as the lane of drawing allows: photo by photo."""
-    one = merged(handlers.on_photo(picture(seed=1), None, *WISHES))
-    other = merged(handlers.on_photo(picture(seed=2), None, *WISHES))
-    again = merged(handlers.on_style(click(0), one.visit, *WISHES))
-    assert pixels(again.result["value"]) == pixels(one.result["value"])
-    assert pixels(other.result["value"]) != pixels(one.result["value"])
+def test_taking_the_photo_away_forgets_it_but_not_how_pictures_were_made(photos, drawn):
+    page = photos.on_clear(None, drawn.visit)
+    assert page.visit.photo is None
+    assert page.visit.faces == ()
+    assert page.visit.codes == {}
+    assert page.visit.understood is None
+    assert len(page.visit.kept) == 1
+    assert result(page) is page.compare["value"] is page.download["value"] is None
 
 
-def test_a_visitor_who_leaves_in_the_middle_holds_up_nobody(handlers):
-    left = handlers.on_photo(picture(seed=3), None, *WISHES)
-    next(page for page in left if page.result != SKIP)  # the first size is there, the last is not
-    assert merged(handlers.on_photo(picture(seed=4), None, *WISHES)).result["value"]
+def test_the_reconstruction_is_shown_once_for_a_face(photos, drawn):
+    page = photos.on_drawn(None, drawn.visit, *WISHES)
+    (crop, _), (plain, words) = page.understood["value"]
+    assert crop != plain
+    assert "without any style" in words
+    assert page.understood_box["visible"]
+    assert photos.on_drawn(None, page.visit, *WISHES) == Page()
+
+
+def test_the_likeness_is_told_in_plain_words(photos, drawn, monkeypatch):
+    finder = photos.studio.stylizer.finder
+    descriptors = iter((np.zeros(128), np.full(128, 0.7 / 128**0.5)))  # 0.7 apart
+    monkeypatch.setattr(finder, "identity", lambda picture: next(descriptors))
+    page = photos.on_drawn(None, drawn.visit, *WISHES)
+    assert page.likeness["value"].startswith("**Fair.**")
+    assert "0.70" in page.likeness["value"]
+    assert likeness(0.5, "en").startswith("**Close.**")
+    assert likeness(0.8, "ko").startswith("**멂.**")
+    assert likeness(None, "en") == say("en", "likeness_unknown")
+
+
+def test_two_visitors_do_not_disturb_each_other(photos, styles):
+    one = last(photos.on_photo(None, picture(seed=1), EMPTY, None, *WISHES))
+    other = last(photos.on_photo(None, picture(seed=2), EMPTY, None, *WISHES))
+    again = last(styles.on_style(click(0), None, one.visit, *WISHES))
+    assert pixels(again) == pixels(one)
+    assert pixels(other) != pixels(one)
+
+
+def test_a_visitor_who_leaves_in_the_middle_holds_up_nobody(photos):
+    left = photos.on_photo(None, picture(seed=3), EMPTY, None, *WISHES)
+    next(page for page in left if page.result is not SKIP)  # the last size is still to come
+    assert result(last(photos.on_photo(None, picture(seed=4), EMPTY, None, *WISHES)))
     left.close()
 
 
-def test_thumbnails_are_drawn_once_and_blank_before(handlers, monkeypatch):
-    blank = handlers.on_domain(CARTOON)[1]["value"]
-    assert len(blank) == EXEMPLARS
+# ---- styles ----
+
+
+def test_a_further_style_does_not_encode_the_photo_again(styles, drawn, monkeypatch):
+    monkeypatch.setattr(styles.studio.stylizer, "encode", pytest.fail)
+    second = last(styles.on_style(click(5), None, drawn.visit, *WISHES))
+    assert second.style == Style(CARTOON, 5)
+    assert second.style_name["value"] == "5"
+    assert pixels(second) != pixels(drawn)
+    comic = Wishes(COMIC, 1.0, 1.0)  # on the same StyleGAN2
+    third = last(styles.on_style(click(2), None, second.visit, *comic))
+    assert recipe(third).domain == COMIC
+
+
+@pytest.mark.parametrize("text", ["5", "5.jpg", " pocket-cartoon/5 "])
+def test_a_style_can_be_named(styles, drawn, text):
+    page = last(styles.on_named(None, text, drawn.visit, *WISHES))
+    assert recipe(page).style == "5.jpg"
+    assert page.gallery["selected_index"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("8", "has the styles 0 to 7"),
+        ("5.jgp", "Did you mean 5.jpg"),
+        ("mix:cartoon/1.jpg+pocket-cartoon/1.jpg", "not on this server"),
+        ("picture:1", "upload it again"),
+    ],
+)
+def test_a_style_that_cannot_be_drawn_is_told(styles, drawn, text, message):
+    with pytest.raises(gr.Error, match=message):
+        list(styles.on_named(None, text, drawn.visit, *WISHES))
+
+
+def test_a_surprise_shows_its_number_and_the_number_repeats_it(styles, drawn):
+    surprise = last(styles.on_surprise(None, drawn.visit, *WISHES))
+    seed = surprise.number["value"]
+    assert surprise.gallery["selected_index"] is None
+    assert recipe(surprise).style == f"random:{seed}"
+    again = last(styles.on_number(None, seed, drawn.visit, *WISHES))
+    assert pixels(again) == pixels(surprise)
+
+
+def test_a_picture_of_ones_own_becomes_a_style_of_the_visit(styles, drawn):
+    own = picture(seed=9)
+    page = last(styles.on_own_picture(None, own, drawn.visit, *WISHES))
+    assert recipe(page).style == "picture"
+    assert len(page.own["value"]) == 1
+    assert page.own_box["visible"]
+    other = last(styles.on_style(click(1), None, page.visit, *WISHES))
+    again = last(styles.on_own(click(0), None, other.visit, *WISHES))
+    assert pixels(again) == pixels(page)
+    assert pixels(other) != pixels(page)
+
+
+def test_ones_own_style_is_encoded_once_for_a_domain(styles, drawn, monkeypatch):
+    page = last(styles.on_own_picture(None, picture(seed=9), drawn.visit, *WISHES))
+    monkeypatch.setattr(styles.studio.stylizer, "picture_style", pytest.fail)
+    assert result(last(styles.on_own(click(0), None, page.visit, *WISHES)))
+
+
+def test_a_style_picture_may_be_a_crop_without_a_face_that_is_found(styles, drawn):
+    page = last(styles.on_own_picture(None, picture(200, 400), drawn.visit, *WISHES))
+    assert recipe(page).style == "picture"
+
+
+def test_a_mix_has_the_shapes_of_one_style_and_the_colours_of_another(styles, drawn):
+    kept = styles.on_second(None, drawn.visit, Style(CARTOON, 2), *WISHES)
+    assert kept.second["value"] == f"{CARTOON}/2"
+    wishes = WISHES._replace(mixing="halves", second=kept.second["value"])
+    page = last(styles.on_style(click(5), None, drawn.visit, *wishes))
+    assert recipe(page).style == f"mix:{CARTOON}/5.jpg+{CARTOON}/2.jpg"
+    assert page.note["value"].startswith("Pocket Cartoon 5 with the colours of Pocket Cartoon 2")
+
+
+def test_a_blend_goes_from_one_style_to_another(styles, drawn):
+    def blended(share):
+        wishes = WISHES._replace(mixing="between", second="2", share=share)
+        return last(styles.on_style(click(5), None, drawn.visit, *wishes))
+
+    first, second = (last(styles.on_style(click(n), None, drawn.visit, *WISHES)) for n in (5, 2))
+    assert pixels(blended(0)) == pixels(first)
+    assert pixels(blended(1)) == pixels(second)
+    half = blended(0.5)
+    assert recipe(half).style == f"blend:0.5:{CARTOON}/5.jpg+{CARTOON}/2.jpg"
+    assert pixels(half) not in (pixels(first), pixels(second))
+
+
+def test_ones_own_style_can_be_mixed(styles, drawn):
+    page = last(styles.on_own_picture(None, picture(seed=9), drawn.visit, *WISHES))
+    wishes = WISHES._replace(mixing="halves", second="picture:1")
+    mixed = last(styles.on_style(click(5), None, page.visit, *wishes))
+    assert recipe(mixed).style == f"mix:{CARTOON}/5.jpg+{CARTOON}/picture"
+
+
+def test_styles_of_two_domains_cannot_be_blended(styles, drawn):
+    wishes = WISHES._replace(mixing="between", second=f"{COMIC}/1")
+    with pytest.raises(gr.Error, match="two styles of one domain"):
+        list(styles.on_style(click(5), None, drawn.visit, *wishes))
+
+
+def test_a_domain_that_is_not_offered_is_refused(styles):
+    with pytest.raises(gr.Error, match="not on this server; there are: pocket-cartoon"):
+        styles.on_domain(None, "cartoon")
+    with pytest.raises(gr.Error, match="이 서버에 없습니다"):
+        styles.on_domain(request("ko-KR,ko;q=0.9,en;q=0.8"), "cartoon")
+    with pytest.raises(gr.Error, match="Did you mean pocket-cartoon"):
+        styles.on_domain(None, "pocket-carton")
+
+
+def test_a_domain_begins_with_its_own_options_and_shows_its_styles(styles):
+    page = styles.on_domain(request("ko"), CARTOON)
+    assert page.style is None
+    assert len(page.gallery["value"]) == EXEMPLARS
+    assert (page.structure["value"], page.truncation["value"]) == (1.0, 1.0)
+    assert ("균형 있게", "balanced") in page.preset["choices"]
+    assert not page.encoder["visible"], "there is only one"
+    assert page.visit is page.result is SKIP, "nothing is drawn"
+
+
+def test_a_domain_without_sampling_network_offers_no_surprise(styles):
+    assert styles.on_domain(None, CARTOON).surprise["interactive"]
+    assert not styles.on_domain(None, COMIC).surprise["interactive"]
+
+
+def test_thumbnails_are_drawn_once_and_blank_before(styles, monkeypatch):
+    blank = styles.on_domain(None, CARTOON).gallery["value"]
     assert len({path for path, _ in blank}) == 1
-    *_, (gallery, line) = handlers.draw_thumbnails(CARTOON)
+    *_, (gallery, line) = styles.draw_thumbnails(None, CARTOON)
     assert len({path for path, _ in gallery["value"]}) == EXEMPLARS
     assert not line["visible"]
-    monkeypatch.setattr(handlers.stylizer, "render", pytest.fail)
-    assert len(list(handlers.draw_thumbnails(CARTOON))) == 1
-    assert handlers.on_domain(CARTOON)[1]["value"] == gallery["value"]
+    monkeypatch.setattr(styles.studio.stylizer, "render", pytest.fail)
+    assert len(list(styles.draw_thumbnails(None, CARTOON))) == 1
+    assert styles.on_domain(None, CARTOON).gallery["value"] == gallery["value"]
 
 
-def test_progress_of_thumbnails_is_told(handlers, monkeypatch):
-    monkeypatch.setattr("dualstyle.ui.handlers.THUMBNAIL_PAUSE", 0)
-    lines = [line["value"] for _, line in handlers.draw_thumbnails(COMIC) if line.get("visible")]
+def test_progress_of_thumbnails_is_told(styles, monkeypatch):
+    monkeypatch.setattr("dualstyle.ui.handlers_styles.THUMBNAIL_PAUSE", 0)
+    steps = list(styles.draw_thumbnails(None, COMIC))
+    lines = [line["value"] for _, line in steps if line.get("visible")]
     assert f"{EXEMPLARS} of {EXEMPLARS}" in lines[-1]
     assert f'max="{EXEMPLARS}"' in lines[0]
 
@@ -195,103 +396,155 @@ def test_shipped_thumbnails_come_first(home, tmp_path):
         folder.rmdir()
 
 
-def test_a_domain_without_sampling_network_offers_no_surprise(handlers):
-    assert handlers.on_domain(CARTOON)[4]["interactive"]
-    assert not handlers.on_domain(COMIC)[4]["interactive"]
+# ---- settings ----
+
+
+def test_sliders_change_the_picture_and_overrule_typed_strengths(settings, drawn):
+    wishes = WISHES._replace(structure=0.2, strengths="1*18")
+    weaker = last(settings.on_slider(None, drawn.visit, drawn.style, *wishes))
+    assert weaker.strengths["value"] == ""
+    assert recipe(weaker).options.strengths[:8] == (0.2,) * 7 + (1.0,)
+    assert pixels(weaker) != pixels(drawn)
+
+
+def test_typed_strengths_are_drawn_and_shown_on_the_sliders(settings, drawn):
+    wishes = WISHES._replace(strengths="0.5*7 + 0.25*11")
+    page = last(settings.on_strengths(None, drawn.visit, drawn.style, *wishes))
+    assert recipe(page).options.strengths == (0.5,) * 7 + (0.25,) * 11
+    assert (page.structure["value"], page.color["value"]) == (0.5, 0.25)
+
+
+@pytest.mark.parametrize("text", ["1*17", "a*18", "3*18", "0.5 0.5"])
+def test_strengths_that_cannot_be_used_are_told(settings, drawn, text):
+    with pytest.raises(gr.Error, match="cannot be drawn"):
+        list(settings.on_typed(None, text, drawn.visit, drawn.style, *WISHES))
+
+
+def test_a_preset_sets_all_strengths(settings, drawn):
+    page = last(settings.on_preset(None, "identity", drawn.visit, drawn.style, *WISHES))
+    assert recipe(page).options.strengths[:7] == (0, 0, 0, 0, 0.5, 0.5, 0.75)
+    assert page.strengths["value"] == "0*4+0.5*2+0.75*1+1*11"
+    plain = last(settings.on_preset(None, "colors", drawn.visit, drawn.style, *WISHES))
+    assert plain.strengths["value"] == ""
+    assert (plain.structure["value"], plain.color["value"]) == (0, 1)
+
+
+def test_settings_without_a_photo_wait_for_one(settings):
+    page = last(settings.on_slider(None, EMPTY, None, *WISHES))
+    assert page.result is SKIP
+
+
+def test_a_recipe_draws_the_same_picture_again(settings, styles, drawn):
+    wishes = WISHES._replace(
+        structure=0.4, strengths="0.4*7+0.9*11", noise="stored", truncation=0.8,
+        mixing="between", second="2", share=0.25, preserve_color=True,
+    )  # fmt: skip
+    made = last(styles.on_style(click(5), None, drawn.visit, *wishes))
+    text = made.recipe["value"]
+    again = last(settings.on_recipe(None, text, drawn.visit, *WISHES))
+    assert pixels(again) == pixels(made)
+    assert (again.mixing["value"], again.second["value"]) == ("between", f"{CARTOON}/2.jpg")
+    assert (again.share["value"], again.noise["value"]) == (0.25, "stored")
+    from_png = last(settings.on_recipe_file(None, result(made), drawn.visit, *WISHES))
+    assert pixels(from_png) == pixels(made)
+
+
+def test_a_recipe_that_cannot_be_used_is_told(settings, drawn, tmp_path):
+    for text in ("", "{}", "[" * 10_000, json.dumps({"domain": 1})):
+        with pytest.raises(gr.Error, match="recipe cannot be used"):
+            list(settings.on_recipe(None, text, drawn.visit, *WISHES))
+    picture().save(tmp_path / "other.png")
+    with pytest.raises(gr.Error, match="holds no recipe"):
+        list(settings.on_recipe_file(None, str(tmp_path / "other.png"), drawn.visit, *WISHES))
+    away = drawn.recipe["value"].replace(CARTOON, "cartoon")
+    with pytest.raises(gr.Error, match="not on this server"):
+        list(settings.on_recipe(None, away, drawn.visit, *WISHES))
+
+
+def test_a_picture_of_the_visit_can_be_taken_up_again(settings, styles, photos):
+    first = last(photos.on_photo(None, picture(800, 400), EMPTY, None, *WISHES))
+    own = last(styles.on_own_picture(None, picture(seed=9), first.visit, *WISHES))
+    wishes = WISHES._replace(structure=0.3)
+    other = last(photos.on_face(click(1), None, own.visit, Style(CARTOON, 4), *wishes))
+    assert len(other.strip["value"]) == 3
+    again = last(settings.on_kept(click(1), None, other.visit, *wishes))
+    assert pixels(again) == pixels(own)
+    assert again.structure["value"] == 1.0
+    assert [one.recipe.style for one in again.visit.kept] == ["picture", "4.jpg", "0.jpg"]
+
+
+def test_the_strip_keeps_the_newest_pictures_once(drawn):
+    [kept] = drawn.visit.kept
+    visit = drawn.visit.keep(kept)
+    assert len(visit.kept) == 1
+    for number in range(2 * MAX_KEPT):
+        recipe = replace(kept.recipe, style=f"random:{number}")
+        visit = visit.keep(Kept(recipe, kept.style, WISHES, kept.thumbnail, ""))
+    assert len(visit.kept) == MAX_KEPT
+    assert visit.kept[0].recipe.style == f"random:{2 * MAX_KEPT - 1}"
+
+
+def test_a_link_leads_to_the_same_settings(settings, styles, drawn):
+    came = request(referer="http://here/page?domain=old")
+    wishes = WISHES._replace(structure=0.6, preserve_color=True, mixing="halves", second="2")
+    page = last(styles.on_style(click(5), came, drawn.visit, *wishes))
+    address, _, query = page.link["value"].partition("?")
+    assert address == "http://here/page"
+    parts = dict(part.split("=") for part in query.split("&"))
+    assert parts == {
+        "domain": CARTOON, "style": "5", "structure": "0.6", "color": "1",
+        "preserve_color": "1", "mixing": "halves", "second": "2",
+    }  # fmt: skip
+    loaded = settings.on_load(with_query(parts))
+    assert loaded.style == Style(CARTOON, 5)
+    assert (loaded.structure["value"], loaded.second["value"]) == (0.6, "2")
+    assert loaded.preserve_color["value"] is True
+    assert "Pocket Cartoon 5" in loaded.note["value"]
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "query",
     [
-        ({"domain": "cartoon"}, "not on this server; there are: pocket-cartoon, pocket-comic"),
-        ({"domain": "pocket-carton"}, "Did you mean pocket-cartoon"),
-        ({"style": "8"}, "has the styles 0 to 7"),
-        ({"domain": COMIC, "style": "random"}, "has no sampling network"),
-        ({"structure": 3.0}, "a strength must be a number from 0 to 2"),
-        ({"color": float("nan")}, "a strength must be a number from 0 to 2"),
-        ({"seed": -1}, "seed must be a number from 0"),
-        ({"image": None}, "hand in an image"),
-        ({"image": picture(100, 300)}, "No face was found"),
+        {"domain": "cartoon"},
+        {"style": "99"},
+        {"style": "mix:cartoon/1+cartoon/2"},
+        {"structure": "many"},
+        {"structure": "nan"},
+        {"mixing": "up"},
+        {"seed": "-1"},
     ],
 )
-def test_what_programs_ask_wrongly_is_told_in_a_sentence(handlers, change, message):
-    values = {"image": picture(), "domain": CARTOON} | change
-    with pytest.raises(gr.Error, match=message):
-        handlers.stylize(**values)
+def test_a_link_that_leads_nowhere_begins_as_usual_and_says_why(settings, query):
+    page = settings.on_load(with_query(query))
+    assert page.domain["value"] == CARTOON
+    assert page.structure["value"] == 1.0
+    assert "could not be followed" in page.note["value"]
 
 
-def test_errors_come_in_the_language_of_the_visitor(handlers):
-    with pytest.raises(gr.Error, match="이 서버에 없습니다"):
-        handlers.stylize(picture(), domain="cartoon", request=request("ko-KR,ko;q=0.9,en;q=0.8"))
-    for error in (FaceError("so"), CatalogueError("so"), HubError("so")):
-        assert sentence(error, "en") == "so"
-        assert sentence(error, "ko").endswith("(so)")
+def test_a_page_without_a_link_begins_with_the_first_domain(settings):
+    page = settings.on_load(request())
+    assert page.domain["value"] == CARTOON
+    assert page.note is SKIP
 
 
-@pytest.mark.parametrize(
-    ("header", "language"),
-    [("ko", "ko"), ("ko-KR,en;q=0.5", "ko"), ("fr,ko;q=0.3", "ko"), ("en-GB", "en"), ("", "en")],
-)
-def test_the_language_is_that_of_the_browser(header, language):
-    assert language_of(request(header)) == language
+# ---- the page as a whole ----
 
 
-def test_both_languages_have_the_same_texts_with_the_same_gaps():
-    for table in (LABELS, _SAYINGS):
-        assert table["en"].keys() == table["ko"].keys()
-        for key, text in table["en"].items():
-            assert _gaps(text) == _gaps(table["ko"][key]), key
-    assert say("ko", "empty")
-
-
-def _gaps(text):
-    return sorted(part.split("}")[0].split(":")[0] for part in text.split("{")[1:])
-
-
-@pytest.fixture
-def opened(tmp_path):
-    def read(data: bytes):
-        path = tmp_path / "a secret name.jpg"
-        path.write_bytes(data)
-        component = SafeImage()
-        return component.preprocess(component.data_model(path=str(path), orig_name=path.name))
-
-    return read
-
-
-def encoded(image, **options):
-    buffer = io.BytesIO()
-    image.save(buffer, **options)
-    return buffer.getvalue()
-
-
-def test_an_upload_arrives_upright_small_and_without_metadata(opened):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turned by 90 degrees
-    exif[0x010F] = "a maker"
-    got = opened(encoded(picture(3000, 1500), format="JPEG", exif=exif))
-    assert (got.mode, got.size) == ("RGB", (MAX_SIDE // 2, MAX_SIDE))
-    assert not got.info
-    assert not got.getexif()
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + bytes(40)])
-def test_a_broken_upload_is_one_sentence_without_its_name(opened, data):
-    with pytest.raises(gr.Error, match=r"^'?The file [^.]*\.") as caught:
-        opened(data)
-    assert "secret" not in str(caught.value)
-    assert not caught.value.print_exception
-
-
-def test_an_upload_that_is_gone_says_so(tmp_path):
-    component = SafeImage()
-    with pytest.raises(gr.Error, match="no longer here"):
-        component.preprocess(component.data_model(path=str(tmp_path / "gone.png")))
-    assert component.preprocess(None) is None
+def test_every_change_has_its_component_and_every_wish_its_input(studio):
+    with gr.Blocks():
+        parts = lay_out(studio)
+    assert len(parts.page) == len(Page._fields)
+    assert len(parts.wishes) == len(Wishes._fields)
+    with pytest.raises(KeyError):
+        parts["nothing"]
 
 
 def test_every_handler_of_the_page_can_be_read_by_gradio():
-    """Requests are injected by their annotation; one without it would be a missing argument."""
-    for name, handler in inspect.getmembers(Handlers, inspect.isfunction):
-        if name.startswith("on_"):
-            assert "request" in inspect.signature(handler).parameters, name
+    """Requests are injected by their annotation, before the inputs; generators by their kind."""
+    for group in (PhotoHandlers, StyleHandlers, SettingsHandlers):
+        for name, handler in inspect.getmembers(group, inspect.isfunction):
+            if name.startswith("on_"):
+                signature = inspect.signature(handler)
+                assert "request" in list(signature.parameters)[1:3], name
+                streams = "Iterator" in str(signature.return_annotation)
+                assert inspect.isgeneratorfunction(handler) == streams, name

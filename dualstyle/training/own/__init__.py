@@ -1,0 +1,1 @@
+"""A style of one's own, from a folder of portraits to a domain: ``python -m dualstyle train``."""
