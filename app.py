@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import sys
 from collections.abc import Sequence
-
-# Of glibc's mallopt: keep freed memory in the process. Returning it to the system after every
-# layer and asking for it again costs as much as the computation itself.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-KEPT_MEMORY = 1 << 30  # [bytes]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,18 +13,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parse(argv)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # idle threads must not burn a shared CPU
-    _keep_freed_memory()
     from dualstyle.cli.console import pick_device
     from dualstyle.errors import DualStyleError
+    from dualstyle.memory import keep_freed_memory
     from dualstyle.sources import library_at_home
     from dualstyle.stylizer import Stylizer
     from dualstyle.ui.layout import build_demo, launch_options
 
+    keep_freed_memory()
     try:
         library = library_at_home(source=args.source)
         if args.domain is not None:
             library.files(args.domain)  # fetched now, if need be, and not while a visitor waits
-        stylizer = Stylizer(library, device=pick_device(args.device))
+        stylizer = Stylizer(library, device=pick_device(args.device), precision=args.precision)
         demo = build_demo(stylizer, library.catalogue, domain=args.domain)
         options = launch_options(stylizer, library.catalogue)
     except DualStyleError as error:
@@ -59,17 +54,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
     )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "fp32", "mixed", "half"),
+        default="auto",
+        help="auto: mixed where the CPU has bfloat16 units, else fp32",
+    )
     return parser.parse_args(argv)
-
-
-def _keep_freed_memory() -> None:
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, musl does not
-    if mallopt is not None:
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY)
-        mallopt(M_TOP_PAD, 64 << 20)
 
 
 def _failed(message: str) -> int:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import groupby
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 VERSION = "0.1.0"  # of the code; written into every recipe
 
 NUM_STRENGTHS = 18  # one per style input at 1024 px; a smaller generator reads the first ones
 NUM_STRUCTURE_LAYERS = 7  # style inputs 0 to 6, 4x4 to 32x32: pose and the shapes of the face
 SMALLEST_GENERATOR = 64  # [px] below this there would be no colour layers
+TRUNK_SIZE = 32  # [px] of the feature maps that the structure layers end with
 FIRST_SIZE = 4  # [px] side of the learned constant every picture grows from
 MAX_STRENGTH = 2.0  # beyond twice the exemplar's manner pictures fall apart
 MAX_TRUNCATION = 2.0
@@ -24,6 +25,7 @@ _STRENGTH = re.compile(r"(\d{1,9}(?:\.\d{0,15})?|\.\d{1,15})(?:\*(\d{1,2}))?")
 
 Space = Literal["z", "z+", "w+"]
 NoiseMode = Literal["stored", "random"]
+Precision = Literal["fp32", "mixed", "half"]  # see `dualstyle.precision`
 
 
 def is_power_of_two(value: int) -> bool:
@@ -247,6 +249,7 @@ class Recipe:
     paste_back: bool = False  # the whole photo was given, with the drawn faces in their places
     options: StylizeOptions = field(default_factory=StylizeOptions)
     version: str = ""  # of the code
+    precision: Precision = "fp32"  # recipes that do not say it are older than the others
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -270,4 +273,6 @@ class Recipe:
         flags = {"paste_back"}
         if not all(isinstance(values[name], bool if name in flags else str) for name in values):
             raise ValueError("this is not a DualStyle recipe (a field is of another kind)")
+        if values.get("precision", "fp32") not in get_args(Precision):
+            raise ValueError(f"precision must be one of {', '.join(get_args(Precision))}")
         return cls(options=options, **values)

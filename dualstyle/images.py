@@ -30,7 +30,7 @@ MAX_PIXELS = 89_478_485  # where Pillow starts to warn, so an accepted picture n
 MAX_PROFILE_BYTES = 4 * 2**20  # of an ICC profile; printers' CMYK profiles stay below 3 MiB
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF")  # what Pillow may open here; HEIC has its own road
 RECIPE_KEY = "dualstyle"  # of the text chunk in a PNG
-SAMPLE_SIDE = 1024  # [px] a crop is sampled at least this finely before it is reduced
+OVERSAMPLING = 2  # how much finer than the result a crop is sampled before it is reduced
 BLUR_STRIP = 128  # columns blurred at a time, so that a strip stays in the processor's cache
 GRID_PADDING = 2  # [px] around every picture of a grid
 EXIF_ORIENTATION = 0x0112
@@ -245,7 +245,7 @@ def sample_quad(picture: Image.Image, quad: NDArray[np.float64], size: int) -> I
         size: Side of the crop [px].
     """
     side = float(np.hypot(*(quad[3] - quad[0])))
-    fine = max(SAMPLE_SIDE, 2 * size)
+    fine = OVERSAMPLING * size
     step = max(math.ceil(side / fine), 1)
     border = max(step, 2)  # [px] bilinear sampling reads one neighbour more
     low, high = np.floor(quad.min(axis=0)) - border, np.ceil(quad.max(axis=0)) + border
@@ -375,7 +375,15 @@ def png_bytes(picture: Image.Image, *, recipe: Recipe | None = None) -> bytes:
     if recipe is not None:
         notes.add_text(RECIPE_KEY, recipe.to_json())
     buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", pnginfo=notes, icc_profile=None)
+    # Runs alone find what the filtered rows repeat: as small as level 6, in a fifth of its time.
+    picture.save(
+        buffer,
+        format="PNG",
+        pnginfo=notes,
+        icc_profile=None,
+        compress_level=1,
+        compress_type=zlib.Z_RLE,
+    )
     return buffer.getvalue()
 
 

@@ -78,7 +78,8 @@ class EqualLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in_dim] to [..., out_dim]."""
-        out = F.linear(x, self.weight * self.scale, self.bias * self.lr_mul)
+        weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)  # may be kept in half
+        out = F.linear(x, weight * self.scale, bias * self.lr_mul)
         return leaky_relu(out) if self.activate else out
 
 
@@ -102,7 +103,7 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve [N, in, H, W]."""
-        weight = (self.weight * self.scale).to(x.dtype)
+        weight = (self.weight.float() * self.scale).to(x.dtype)
         if (self.stride, self.padding, weight.shape[-1]) == (1, 1, 3):
             return conv3x3(x, weight)
         return F.conv2d(x, weight, stride=self.stride, padding=self.padding)
@@ -168,7 +169,7 @@ def modulated_conv2d(
     Returns:
         [N, O, H, W], or [N, O, 2H, 2W] with `up`.
     """
-    scaled = weight * (1 / math.sqrt(weight[0].numel()))
+    scaled = weight.float() * (1 / math.sqrt(weight[0].numel()))
     if x.shape[0] == 1:
         own = scaled * style[0, None, :, None, None]
         if demodulate:

@@ -19,7 +19,15 @@ from torch import Tensor
 from dualstyle import codes
 from dualstyle.catalogue import Exemplar
 from dualstyle.codes import PICTURE, RANDOM, ExtrinsicCode, IntrinsicCode
-from dualstyle.config import NUM_STRUCTURE_LAYERS, VERSION, Recipe, Space, StylizeOptions
+from dualstyle.config import (
+    NUM_STRUCTURE_LAYERS,
+    TRUNK_SIZE,
+    VERSION,
+    Precision,
+    Recipe,
+    Space,
+    StylizeOptions,
+)
 from dualstyle.errors import CatalogueError
 from dualstyle.faces import (
     FACE_SIZE,
@@ -33,8 +41,10 @@ from dualstyle.faces import (
 )
 from dualstyle.images import open_untrusted, to_picture, to_tensor
 from dualstyle.models.dualstylegan import DualStyleGAN
-from dualstyle.models.stylegan2 import StyleGAN2, truncate
+from dualstyle.models.stylegan2 import Stage, StyleGAN2, Trunk, truncate
+from dualstyle.precision import DTYPES, Wish, choose_precision
 from dualstyle.sources import Library
+from dualstyle.structure import Structure, structure_key
 from dualstyle.weights import Weights
 
 ALIGNED = "aligned"  # in a recipe: the photo was taken as a crop of a face
@@ -65,6 +75,8 @@ class Stylizer:
     Args:
         library: Where weights come from.
         device: Where networks run; codes and pictures always come back to the CPU.
+        precision: "fp32" for the official numbers, "mixed", "half", or "auto" for what is fast on
+            the device.
         finder: Finds faces; dlib unless another is given.
     """
 
@@ -73,12 +85,14 @@ class Stylizer:
         library: Library,
         *,
         device: str | torch.device = "cpu",
+        precision: Wish = "fp32",
         finder: FaceFinder | None = None,
     ) -> None:
         self.library = library
         self.device = torch.device(device)
         self.finder = DlibFaceFinder() if finder is None else finder
-        self._weights = Weights(library, self.device)
+        self.precision: Precision = choose_precision(precision, self.device)
+        self._weights = Weights(library, self.device, self.precision)
 
     # ---- what there is ----
 
@@ -246,6 +260,7 @@ class Stylizer:
         options: StylizeOptions,
         *,
         smallest: int = SMALLEST_SHOWN,
+        structure: Structure | None = None,
     ) -> Iterator[list[Image.Image]]:
         """Draw faces in the manner of styles, the picture growing.
 
@@ -258,13 +273,15 @@ class Stylizer:
             extrinsic: N styles, or one.
             options: How to draw; every sample gets the same noise.
             smallest: First size to show [px].
+            structure: From `structure`, for one face and one style; saves that part of the work.
 
         Yields:
             N pictures of each size, doubling up to ``options.image_size`` or the model's own.
 
         Raises:
-            ValueError: The codes do not fit the domain or each other, or the model cannot draw
-                pictures of that size. Raised at the call, before anything is drawn.
+            ValueError: The codes do not fit the domain or each other, the structure does not fit
+                them, or the model cannot draw pictures of that size. Raised at the call, before
+                anything is drawn.
         """
         sizes = self._weights.config(extrinsic.domain).resolutions
         if options.image_size is not None and options.image_size not in sizes:
@@ -279,6 +296,9 @@ class Stylizer:
             raise ValueError(
                 f"{len(intrinsic)} faces cannot be paired with {len(extrinsic)} styles"
             )
+        if structure is not None and not self.fits(structure, intrinsic, extrinsic, options):
+            raise ValueError("The structure was drawn of another face, style or options.")
+        trunk = structure.trunk if structure is not None and final >= TRUNK_SIZE else None
         generator = self._weights.generator(extrinsic.domains)
         faces = intrinsic.values.expand(count, -1, -1).split(1)
         styles = extrinsic.values.expand(count, -1, -1).split(1)
@@ -289,10 +309,41 @@ class Stylizer:
                 (style, extrinsic.space),
                 options,
                 range(min(smallest, final), final + 1),
+                trunk,
             )
             for face, style in zip(faces, styles, strict=True)
         ]
         return _together(passes)
+
+    def structure(
+        self, intrinsic: IntrinsicCode, extrinsic: ExtrinsicCode, options: StylizeOptions
+    ) -> Structure:
+        """Draw one face in one style up to 32 px, for several `render`s that differ in colour."""
+        self._check_base(extrinsic.domain, intrinsic.base, "the code of the face")
+        key = self._structure_key(intrinsic, extrinsic, options)
+        face, style = (intrinsic.values, intrinsic.space), (extrinsic.values, extrinsic.space)
+        with torch.inference_mode():
+            generator = self._weights.generator(extrinsic.domains)
+            return Structure(Trunk.of(self._stages(generator, face, style, options)), key)
+
+    def fits(
+        self,
+        structure: Structure,
+        intrinsic: IntrinsicCode,
+        extrinsic: ExtrinsicCode,
+        options: StylizeOptions,
+    ) -> bool:
+        """Tell whether a structure is what these would draw up to 32 px."""
+        return structure.key == self._structure_key(intrinsic, extrinsic, options)
+
+    def _structure_key(
+        self, intrinsic: IntrinsicCode, extrinsic: ExtrinsicCode, options: StylizeOptions
+    ) -> str:
+        if len(intrinsic) != 1 or len(extrinsic) != 1:
+            raise ValueError("A structure is that of one face in one style.")
+        revision = self._weights.files(extrinsic.domain).revision
+        drawn_by = f"{revision} {intrinsic.base} {self.precision}"
+        return structure_key(intrinsic, extrinsic, options, drawn_by)
 
     @torch.inference_mode()
     def _draw(
@@ -302,8 +353,24 @@ class Stylizer:
         style: tuple[Tensor, Space],
         options: StylizeOptions,
         shown: range,
+        trunk: Trunk | None,
     ) -> Iterator[Image.Image]:
-        """Draw one sample in the published order; yield it at the sizes `shown`."""
+        """Draw one sample; yield it at the sizes `shown`."""
+        for stage in self._stages(generator, face, style, options, trunk):
+            if stage.size in shown:
+                yield to_picture(stage.rgb)
+            if stage.size == shown[-1]:
+                return
+
+    def _stages(
+        self,
+        generator: DualStyleGAN,
+        face: tuple[Tensor, Space],
+        style: tuple[Tensor, Space],
+        options: StylizeOptions,
+        trunk: Trunk | None = None,
+    ) -> Iterator[Stage]:
+        """Draw one sample in the published order."""
         base = generator.intrinsic
         w_plus = self._to_w_plus(base, *face)
         extrinsic = self._to_w_plus(base, *style)
@@ -317,21 +384,21 @@ class Stylizer:
         if options.noise == RANDOM:
             noise = base.random_noise(torch.Generator().manual_seed(options.seed))
         strengths = torch.tensor(options.strengths)
-        for stage in generator.synthesize(w_plus, extrinsic, strengths, noise=noise):
-            if stage.size in shown:
-                yield to_picture(stage.rgb)
-            if stage.size == shown[-1]:
-                return
+        return generator.synthesize(
+            w_plus, extrinsic, strengths, noise=noise, trunk=trunk, **self._dtypes
+        )
 
     @torch.inference_mode()
     def reconstruct(self, intrinsic: IntrinsicCode, domain: str) -> list[Image.Image]:
         """Draw faces as the encoder understood them: no style, no truncation, stored noise."""
         self._check_base(domain, intrinsic.base, "the code of the face")
         base = self._weights.intrinsic(domain)
-        return [
-            to_picture(base(self._to_w_plus(base, values, intrinsic.space)))
-            for values in intrinsic.values.split(1)
-        ]
+        pictures = []
+        for values in intrinsic.values.split(1):
+            w_plus = self._to_w_plus(base, values, intrinsic.space)
+            *_, last = base.synthesize(w_plus, **self._dtypes)
+            pictures.append(to_picture(last.rgb))
+        return pictures
 
     # ---- all of it ----
 
@@ -415,12 +482,19 @@ class Stylizer:
             face=face,
             options=options,
             version=VERSION,
+            precision=self.precision,
         )
 
     def revision(self, extrinsic: ExtrinsicCode) -> str:
         """Which weights draw a style, as `Recipe.revision`; two domains may have two."""
         revisions = [self._weights.files(domain).revision for domain in extrinsic.domains]
         return "+".join(dict.fromkeys(revisions))
+
+    @property
+    def _dtypes(self) -> dict[str, torch.dtype]:
+        """Of the generator's maps, as `synthesize` takes them."""
+        dtypes = DTYPES[self.precision]
+        return {"dtype": dtypes.trunk, "fine_dtype": dtypes.fine}
 
     def _to_w_plus(self, base: StyleGAN2, values: Tensor, space: Space) -> Tensor:
         """Bring a code [N, L, D] of any space to w+ [N, L, D]."""

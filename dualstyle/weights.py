@@ -21,11 +21,13 @@ from dualstyle.checkpoints import (
     load_stylegan2,
     read_header,
 )
-from dualstyle.config import GeneratorConfig, Space
+from dualstyle.config import GeneratorConfig, Precision, Space
 from dualstyle.errors import CatalogueError, CheckpointError
-from dualstyle.models.dualstylegan import DualStyleGAN
+from dualstyle.models.dualstylegan import DualStyleGAN, ExtrinsicPath
+from dualstyle.models.psp_encoder import PSPEncoder
 from dualstyle.models.sampler import CodeMLP, Sampler
 from dualstyle.models.stylegan2 import StyleGAN2
+from dualstyle.precision import DTYPES
 from dualstyle.sources import DomainFiles, Library
 
 T = TypeVar("T")
@@ -41,11 +43,15 @@ class Weights:
     Args:
         library: Where the files come from.
         device: Where networks live; codes stay on the CPU.
+        precision: Of the networks; the small samplers stay float32.
     """
 
-    def __init__(self, library: Library, device: torch.device) -> None:
+    def __init__(
+        self, library: Library, device: torch.device, precision: Precision = "fp32"
+    ) -> None:
         self.library = library
         self.device = device
+        self.dtypes = DTYPES[precision]
         self._lock = threading.Lock()
         self._loaded: dict[tuple[Callable[[Path], object], Path], object] = {}
 
@@ -121,6 +127,23 @@ class Weights:
                 f"reads {list(wanted)}; the files belong to different models."
             )
 
+    def _place(self, network: torch.nn.Module, path: Path) -> None:
+        """Bring a network to the device, in the numbers of this precision.
+
+        Raises:
+            CheckpointError: A weight is too large for them.
+        """
+        dtype = torch.float32
+        if isinstance(network, PSPEncoder):
+            dtype = self.dtypes.encoder
+        elif isinstance(network, StyleGAN2 | ExtrinsicPath):
+            dtype = self.dtypes.weights
+        network.to(self.device, dtype)
+        if dtype == torch.float16 and not all(w.isfinite().all() for w in network.parameters()):
+            raise CheckpointError(
+                f"{path} has weights too large for half precision; use --precision fp32."
+            )
+
     def _keep(self, load: Callable[[Path], T], path: Path) -> T:
         key = (load, path)
         if key not in self._loaded:
@@ -130,6 +153,6 @@ class Weights:
                     loaded = load(path)
                     network = getattr(loaded, "network", loaded)
                     if isinstance(network, torch.nn.Module):
-                        network.to(self.device)
+                        self._place(network, path)
                     self._loaded[key] = loaded
         return self._loaded[key]  # pyright: ignore[reportReturnType]  the key holds the loader

@@ -45,6 +45,7 @@ def at_home(monkeypatch, folder, cache, tmp_path):
         return Library(catalogue, source=source, cache=cache, offline=True, progress=progress)
 
     monkeypatch.setattr(console, "library_at_home", library_at_home)
+    monkeypatch.setattr("dualstyle.precision.has_bfloat16_units", lambda: False)
     monkeypatch.setattr("dualstyle.stylizer.DlibFaceFinder", TwoFaces)
     monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
 
@@ -84,6 +85,18 @@ def pixels(path):
 
 
 # ---- stylize ----
+
+
+def test_a_recipe_brings_its_precision_and_the_command_may_choose_another(run, photo, tmp_path):
+    first, again, other = (tmp_path / f"{name}.png" for name in ("first", "again", "other"))
+    assert run("stylize", photo, *PLAIN, "--precision", "mixed", "-o", first)[0] == 0
+    assert read_recipe(first).precision == "mixed"
+    assert run("stylize", photo, "--recipe", first, "-o", again)[0] == 0
+    assert again.read_bytes() == first.read_bytes()
+    words = ("--recipe", first, "--precision", "fp32", "-o", other)
+    assert run("stylize", photo, *words)[0] == 0
+    assert read_recipe(other).precision == "fp32"
+    assert np.abs(pixels(other).astype(int) - pixels(first)).max() > 0
 
 
 def test_a_photo_becomes_a_file_that_is_named(run, photo, tmp_path):

@@ -1,6 +1,7 @@
 """Opening untrusted files, conversion, paste-back, saving."""
 
 import io
+import json
 import os
 import struct
 import zlib
@@ -366,6 +367,15 @@ def test_recipe_round_trip(tmp_path):
     assert read_recipe(path) == RECIPE
     assert worst(Image.open(path), smooth()) == 0
     assert Image.open(path).text == {"dualstyle": RECIPE.to_json()}
+
+
+def test_a_recipe_without_a_precision_is_an_old_one():
+    values = json.loads(RECIPE.to_json())
+    del values["precision"]
+    assert Recipe.from_json(json.dumps(values)).precision == "fp32"
+    values["precision"] = "double"
+    with pytest.raises(ValueError, match="fp32, mixed, half"):
+        Recipe.from_json(json.dumps(values))
 
 
 def test_nothing_of_the_photo_travels_into_the_png():

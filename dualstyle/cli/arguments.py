@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
-from dualstyle.config import NUM_STRENGTHS, StylizeOptions
+from dualstyle.config import NUM_STRENGTHS, Precision, StylizeOptions
 from dualstyle.errors import DualStyleError
 
 SIZES = (128, 256, 512, 1024)  # [px] results can have
@@ -51,6 +51,11 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     drawing = _Parser(add_help=False)
     drawing.add_argument(
         "--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: auto"
+    )
+    drawing.add_argument(
+        "--precision",
+        choices=("auto", *get_args(Precision)),
+        help="fp32 draws the official numbers (default: that of the recipe, else auto)",
     )
 
     def verb(name: str, text: str, *parents: _Parser) -> _Parser:

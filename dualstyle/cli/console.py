@@ -95,8 +95,9 @@ def open_library(args: argparse.Namespace, console: Console) -> Library:
 
 
 def open_stylizer(args: argparse.Namespace, console: Console) -> Stylizer:
-    """Make the stylizer on the device that the command says."""
-    return Stylizer(open_library(args, console), device=pick_device(args.device))
+    """Make the stylizer on the device and in the precision that the command says."""
+    library, device = open_library(args, console), pick_device(args.device)
+    return Stylizer(library, device=device, precision=args.precision or "auto")
 
 
 def pick_device(wish: str) -> str:

@@ -101,6 +101,7 @@ def _take_over(args: argparse.Namespace, recipe: Recipe) -> None:
         )
     args.domain = args.domain or recipe.domain
     args.encoder = args.encoder or recipe.encoder
+    args.precision = args.precision or recipe.precision
     if args.style is None and args.style_image is None:
         if recipe.style == PICTURE:
             raise UsageError(

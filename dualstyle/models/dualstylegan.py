@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import Self, cast
 
 import torch
+import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor, nn
 
 from dualstyle.config import NUM_STRENGTHS, NUM_STRUCTURE_LAYERS, GeneratorConfig
-from dualstyle.models.stylegan2 import Mapping, Stage, StyleGAN2
+from dualstyle.models.stylegan2 import Mapping, Stage, StyleGAN2, Trunk
 from dualstyle.ops import EqualConv2d, EqualLinear, instance_norm, leaky_relu
 
 SMALL_INIT = 0.01  # residual and colour weights start near "change nothing" (paper, stage 1)
@@ -32,7 +33,9 @@ class AdaIN(nn.Module):
 
     def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """Normalize x [N, C, H, W], then scale and shift it as the code [N, D] says."""
-        gamma, beta = self.style(code).to(x.dtype)[:, :, None, None].chunk(2, dim=1)
+        weight, bias = self.style.weight.to(code.dtype), self.style.bias.to(code.dtype)
+        style = F.linear(code, weight, bias)  # weights may be kept in half
+        gamma, beta = style.to(x.dtype)[:, :, None, None].chunk(2, dim=1)
         return torch.addcmul(beta, gamma, instance_norm(x))
 
 
@@ -162,6 +165,8 @@ class DualStyleGAN(nn.Module):
         noise: Sequence[Tensor] | None = None,
         fuse_index: int = ALL_LAYERS,
         dtype: torch.dtype = torch.float32,
+        fine_dtype: torch.dtype | None = None,
+        trunk: Trunk | None = None,
         reference: bool = False,
     ) -> Iterator[Stage]:
         """Draw resolution after resolution in the exemplar's manner.
@@ -173,10 +178,13 @@ class DualStyleGAN(nn.Module):
             noise: As in `StyleGAN2.synthesize`.
             fuse_index: Layers above it get no extrinsic style; 0 switches all of it off.
             dtype: Of the feature maps.
+            fine_dtype: Of those above 32 px; None: as the others.
+            trunk: What these codes, strengths and noise have drawn up to 32 px; only the colour
+                layers (7 and up) may differ.
             reference: Use the plain formulas.
 
         Yields:
-            Stages at 4, 8, ..., image_size px.
+            Stages at 4, 8, ..., image_size px; with a trunk those from 32 px on.
         """
         batch = w_plus.shape[0]
         strengths = strengths.to(w_plus).expand(batch, -1)
@@ -194,5 +202,11 @@ class DualStyleGAN(nn.Module):
 
         codes = self.extrinsic.mix_colors(w_plus, extrinsic_w_plus, strengths, fuse_index)
         return self.intrinsic.synthesize(
-            codes, noise=noise, residual=residual, dtype=dtype, reference=reference
+            codes,
+            noise=noise,
+            residual=residual,
+            dtype=dtype,
+            fine_dtype=fine_dtype,
+            trunk=trunk,
+            reference=reference,
         )

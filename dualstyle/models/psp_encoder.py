@@ -161,6 +161,7 @@ class PSPEncoder(nn.Module):
         size = self.config.input_size
         if face.shape[-1] != size:
             face = F.adaptive_avg_pool2d(face, size)
+        face = face.to(self.lateral_fine.weight.dtype)
         x = self.stem(face.contiguous(memory_format=torch.channels_last))
         taps = []
         for stage in self.stages:

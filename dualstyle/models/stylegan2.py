@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from dualstyle.config import FIRST_SIZE, GeneratorConfig
+from dualstyle.config import FIRST_SIZE, TRUNK_SIZE, GeneratorConfig
 from dualstyle.ops import (
     GAIN,
     EqualLinear,
@@ -32,6 +32,23 @@ class Stage(NamedTuple):
     size: int  # side [px]
     features: Tensor  # [N, C, size, size]
     rgb: Tensor  # [N, 3, size, size], a valid picture, not clamped
+
+
+class Trunk(NamedTuple):
+    """What the structure layers have made: the start of every picture that differs in colour."""
+
+    features: Tensor  # [N, C, 32, 32]
+    rgb: Tensor  # [N, 3, 16, 16]; the picture at 32 px reads the first colour code already
+
+    @classmethod
+    def of(cls, stages: Iterable[Stage]) -> Self:
+        """Take it from a drawing, which is followed no further than it must be."""
+        rgb = None
+        for stage in stages:
+            if stage.size == TRUNK_SIZE and rgb is not None:
+                return cls(stage.features, rgb)
+            rgb = stage.rgb
+        raise ValueError(f"the trunk is taken from a drawing of all sizes up to {TRUNK_SIZE} px")
 
 
 class Mapping(nn.Module):
@@ -168,6 +185,8 @@ class StyleGAN2(nn.Module):
         noise: Sequence[Tensor] | None = None,
         residual: Residual | None = None,
         dtype: torch.dtype = torch.float32,
+        fine_dtype: torch.dtype | None = None,
+        trunk: Trunk | None = None,
         reference: bool = False,
     ) -> Iterator[Stage]:
         """Draw resolution after resolution; every stage's RGB is a valid picture.
@@ -177,10 +196,12 @@ class StyleGAN2(nn.Module):
             noise: One map [1 or N, 1, r, r] per convolution; None: the stored ones.
             residual: Changes the features after a convolution (the extrinsic path).
             dtype: Of the feature maps; modulation and pictures stay float32.
+            fine_dtype: Of the maps above 32 px; None: as the others.
+            trunk: What the codes, noise and residuals of the structure layers have drawn already.
             reference: Use the plain formulas.
 
         Yields:
-            Stages at 4, 8, ..., image_size px.
+            Stages at 4, 8, ..., image_size px; with a trunk those from 32 px on.
         """
         maps = self.stored_noise if noise is None else list(noise)
         if len(maps) != self.config.num_noises:
@@ -190,12 +211,19 @@ class StyleGAN2(nn.Module):
             x = x.contiguous(memory_format=torch.channels_last)
         rgb = None
         for k, size in enumerate(self.config.resolutions):
-            for layer in (2 * k - 1, 2 * k) if k else (0,):
-                conv = cast("StyledConv", self.convs[layer])
-                draw = conv.reference if reference else conv
-                x = draw(x, w_plus[:, layer], maps[layer])
-                if residual is not None:
-                    x = residual(layer, x)
+            if trunk is not None and size <= TRUNK_SIZE:
+                x, rgb = trunk
+                if size < TRUNK_SIZE:
+                    continue
+            else:
+                if size > TRUNK_SIZE and fine_dtype is not None:
+                    x = x.to(fine_dtype)
+                for layer in (2 * k - 1, 2 * k) if k else (0,):
+                    conv = cast("StyledConv", self.convs[layer])
+                    draw = conv.reference if reference else conv
+                    x = draw(x, w_plus[:, layer], maps[layer])
+                    if residual is not None:
+                        x = residual(layer, x)
             to_rgb = cast("ToRGB", self.to_rgbs[k])
             rgb = (to_rgb.reference if reference else to_rgb)(x, w_plus[:, 2 * k + 1], rgb)
             yield Stage(size, x, rgb)
