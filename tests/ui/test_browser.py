@@ -234,7 +234,9 @@ def test_settings_are_taken_up_again_from_strip_recipe_and_link(visit, photo, tm
     expect(visitor.result).to_have_attribute("src", re.compile(r"_0_s50_c100\.png$"))
     visitor.thumbnail(2).click()
     visitor.see_result_of("pocket-cartoon_2")
-    page.locator("#recipe-file input[type=file]").set_input_files(tmp_path / "ours.png")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#recipe-file").click()
+    chooser.value.set_files(tmp_path / "ours.png")
     expect(visitor.result).to_have_attribute("src", re.compile(r"_0_s50_c100\.png$"))
     assert visitor.complaints == []
 
