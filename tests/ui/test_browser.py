@@ -144,6 +144,7 @@ def test_a_photo_is_drawn_at_once_and_each_style_is_one_click(visit, photo, addr
     visitor.see_result_of(r"pocket-cartoon_random-\d+")
     seed = page.locator("#number input").input_value()
     assert f"random-{seed}_" in visitor.result.get_attribute("src")
+    expect(page.locator("#styles .selected")).to_have_count(0)
     visitor.thumbnail(5).click()  # again, after something else
     visitor.see_result_of("pocket-cartoon_5")
 
