@@ -214,7 +214,11 @@ def test_paste_back_leaves_what_is_outside_the_faces(run, couple, tmp_path):
     assert changed[:, :250].any()
     assert changed[:, 250:].any()
     assert not changed[:, 245:255].any(), "the gap between the two crops"
-    assert read_recipe(out).face == "all"
+    recipe = read_recipe(out)
+    assert (recipe.face, recipe.paste_back) == ("all", True)
+    again = tmp_path / "again.png"
+    assert run("stylize", couple, "--recipe", out, "-o", again)[0] == 0
+    assert again.read_bytes() == out.read_bytes()
 
 
 def test_the_reconstruction_is_a_file_of_its_own(run, photo, tmp_path):

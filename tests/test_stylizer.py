@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812  the field's name for it
 from PIL import Image
 
 from dualstyle.catalogue import load_catalogue
-from dualstyle.codes import ExtrinsicCode, IntrinsicCode
+from dualstyle.codes import ExtrinsicCode, IntrinsicCode, blend
 from dualstyle.config import StylizeOptions
 from dualstyle.conversion import official_encoder, official_generator
 from dualstyle.errors import CatalogueError, FaceError
@@ -302,6 +302,32 @@ def test_a_mix_of_mixes_is_made_of_their_halves(stylizer):
     assert mixed.origin == "mix:cartoon/b_second.jpg+cartoon/c_third.png"
     again = stylizer.style("comic", mixed.origin)
     assert torch.equal(mixed.values, again.values)
+
+
+def test_a_blend_lies_between_two_styles_of_a_domain(stylizer):
+    first, second = (stylizer.exemplar("cartoon", number) for number in (0, 1))
+    half = blend(first, second, 0.5)
+    torch.testing.assert_close(half.values, (first.values + second.values) / 2)
+    assert torch.equal(blend(first, second, 0).values, first.values)
+    assert torch.equal(blend(first, second, 1).values, second.values)
+    quarter = blend(first, second, 0.2512)
+    assert quarter.origin == f"blend:0.25:cartoon/{first.origin}+cartoon/{second.origin}"
+    again = stylizer.style("cartoon", quarter.origin)
+    assert torch.equal(again.values, quarter.values)
+    assert (again.domain, again.space, again.origin) == ("cartoon", first.space, quarter.origin)
+
+
+def test_what_cannot_be_blended_is_refused(stylizer):
+    first, second = (stylizer.exemplar("cartoon", number) for number in (0, 1))
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        blend(first, second, 1.5)
+    with pytest.raises(ValueError, match="of one domain"):
+        blend(first, stylizer.exemplar("comic", 0), 0.5)
+    half = blend(first, second, 0.5)
+    with pytest.raises(ValueError, match="made of mixtures"):
+        blend(half, second, 0.5)
+    with pytest.raises(ValueError, match="blend cannot be mixed"):
+        stylizer.mix(first, half)
 
 
 def test_a_picture_is_encoded_as_the_exemplars_were(stylizer):

@@ -12,7 +12,15 @@ from PIL import Image
 
 from dualstyle.faces import FACE_SIZE, aligned_as_is, identity_distance, likely
 from dualstyle.stylizer import LARGEST_CROP
-from dualstyle.ui.page import SKIP, Page, Visit, captioned, restated, stored_thumbnail
+from dualstyle.ui.page import (
+    NONE_SELECTED,
+    SKIP,
+    Page,
+    Visit,
+    captioned,
+    restated,
+    stored_thumbnail,
+)
 from dualstyle.ui.studio import PROGRESS, Studio
 from dualstyle.ui.texts import language_of, say, shown_to_visitor
 from dualstyle.ui.wishes import Style, Wishes
@@ -117,7 +125,7 @@ class PhotoHandlers:
         visit = replace(visit, chosen=None)
         yield from restated(
             chain(
-                (Page(faces=gr.update(selected_index=None)),),
+                (Page(faces=gr.update(selected_index=NONE_SELECTED)),),
                 self.studio.draw(visit, style, Wishes(*wishes), request),
             )
         )

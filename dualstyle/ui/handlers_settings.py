@@ -54,7 +54,7 @@ class SettingsHandlers:
             color=gr.update(value=values["color"]),
             preset=gr.update(value=None),
         )
-        yield from self._again(shown, visit, style, wish, request)
+        yield from self._again(shown, visit, style, wish._replace(**values), request)
 
     def on_typed(
         self,

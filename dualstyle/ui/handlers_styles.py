@@ -15,7 +15,15 @@ from PIL import Image
 from dualstyle.codes import RANDOM
 from dualstyle.faces import aligned_as_is
 from dualstyle.ui.handlers_photo import index_of
-from dualstyle.ui.page import OwnStyle, Page, Visit, captioned, restated, stored_thumbnail
+from dualstyle.ui.page import (
+    NONE_SELECTED,
+    OwnStyle,
+    Page,
+    Visit,
+    captioned,
+    restated,
+    stored_thumbnail,
+)
 from dualstyle.ui.studio import OWN, Studio
 from dualstyle.ui.texts import in_language, language_of, say, shown_to_visitor
 from dualstyle.ui.thumbnails import Thumbnails
@@ -141,7 +149,9 @@ class StyleHandlers:
         choices = [(in_language(one.title, language), name) for name, one in presets.items()]
         return Page(
             domain=gr.update(value=domain),
-            gallery=gr.update(value=captioned(self.thumbnails.paths(domain)), selected_index=None),
+            gallery=gr.update(
+                value=captioned(self.thumbnails.paths(domain)), selected_index=NONE_SELECTED
+            ),
             surprise=gr.update(interactive=has_sampler),
             number=gr.update(value=None, interactive=has_sampler),
             preset=gr.update(choices=choices, value=None),
@@ -194,5 +204,5 @@ class StyleHandlers:
 
 
 # A thumbnail that stayed selected could not be clicked again.
-_UNSELECTED = gr.update(selected_index=None)
+_UNSELECTED = gr.update(selected_index=NONE_SELECTED)
 _NOTHING_SELECTED = Page(gallery=_UNSELECTED, own=_UNSELECTED)

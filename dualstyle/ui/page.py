@@ -26,6 +26,7 @@ MAX_KEPT = 24  # pictures of a visit that can be taken up again, the newest ones
 THUMBNAIL = 160  # [px] of crops, of own styles and of the pictures of a visit
 THUMBNAIL_QUALITY = 85  # of WebP
 FOLDER_BYTES = 16  # of chance in the name of a folder
+NONE_SELECTED = -1  # of a gallery's pictures; None would leave the browser's mark where it is
 SKIP = gr.skip()
 
 

@@ -26,7 +26,7 @@ from dualstyle.errors import CatalogueError
 from dualstyle.faces import FACE_SIZE
 from dualstyle.images import paste_back, sample_quad
 from dualstyle.stylizer import Stylizer
-from dualstyle.ui.page import Kept, Page, Visit, stored, stored_thumbnail
+from dualstyle.ui.page import NONE_SELECTED, Kept, Page, Visit, stored, stored_thumbnail
 from dualstyle.ui.program import program_of
 from dualstyle.ui.texts import language_of, say, shown_to_visitor, title_of
 from dualstyle.ui.wishes import Style, Wishes, query_of
@@ -210,7 +210,8 @@ class Studio:
             download=gr.update(value=path, interactive=True),
             strip_box=gr.update(visible=True),
             strip=gr.update(
-                value=[(one.thumbnail, one.caption) for one in visit.kept], selected_index=None
+                value=[(one.thumbnail, one.caption) for one in visit.kept],
+                selected_index=NONE_SELECTED,
             ),
             style_name=gr.update(value=str(style.style)),
             link=gr.update(value=self.link(style, wishes, request)),

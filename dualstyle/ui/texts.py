@@ -34,7 +34,10 @@ LABELS: dict[str, dict[str, str]] = {
         "skip": "[Skip to the portrait](#result-pane)",
         # photo and faces
         "photo": "Your photo",
-        "privacy": "Stays on the computer that runs this page; deleted after about half an hour.",
+        "privacy": (
+            "Stays on the computer that runs this page. Deleted when you close the page, and at "
+            "most after about half an hour."
+        ),
         "as_is": "My picture is already a crop",
         "whole": "Whole photo, the face pasted back",
         "faces": "Several faces: choose one, or",
@@ -95,12 +98,6 @@ LABELS: dict[str, dict[str, str]] = {
         "recipe_apply": "Draw this recipe",
         "recipe_file": "Recipe out of a PNG",
         "code": "The same in Python",
-        "privacy_more": (
-            "**Your photo.** The photo, the place and shape of the faces found in it and the "
-            "results are kept in memory and in temporary files of the computer that runs this "
-            "page, for about half an hour, and then deleted. They are sent to nobody else and "
-            "never used for training. Upload only pictures of people who agree."
-        ),
         "bundled": (
             "This page runs on the small bundled model ({size} px). The published styles "
             "(1024 px) appear once they are fetched (`python -m dualstyle fetch cartoon`) and "
@@ -112,7 +109,10 @@ LABELS: dict[str, dict[str, str]] = {
         "heading": "# DualStyle\n그림 한 장의 화풍으로 그리는 내 초상.",
         "skip": "[초상으로 건너뛰기](#result-pane)",
         "photo": "내 사진",
-        "privacy": "이 페이지를 실행하는 컴퓨터에만 머물며 약 30분 뒤에 지워집니다.",
+        "privacy": (
+            "이 페이지를 실행하는 컴퓨터에만 머뭅니다. 페이지를 닫으면 지워지며, 길어도 약 30분 "
+            "뒤에는 지워집니다."
+        ),
         "as_is": "이미 얼굴만 잘라 낸 그림입니다",
         "whole": "얼굴을 다시 붙인 사진 전체",
         "faces": "얼굴이 여럿입니다. 하나를 고르거나",
@@ -169,11 +169,6 @@ LABELS: dict[str, dict[str, str]] = {
         "recipe_apply": "이 레시피로 그리기",
         "recipe_file": "PNG에서 레시피 꺼내기",
         "code": "파이썬으로 똑같이",
-        "privacy_more": (
-            "**내 사진.** 사진과 사진에서 찾은 얼굴의 위치와 형태, 결과 그림은 이 페이지를 "
-            "실행하는 컴퓨터의 메모리와 임시 파일에 약 30분 동안 두었다가 지웁니다. 다른 곳으로 "
-            "보내지 않고 학습에 쓰지 않습니다. 동의한 사람의 사진만 올려 주세요."
-        ),
         "bundled": (
             "이 페이지는 함께 들어 있는 작은 모델({size} px)로 돌아갑니다. 공개된 화풍(1024 px)은 "
             "가중치를 받고(`python -m dualstyle fetch cartoon`) 페이지를 다시 시작하면 나타납니다."

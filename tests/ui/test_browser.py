@@ -144,6 +144,7 @@ def test_a_photo_is_drawn_at_once_and_each_style_is_one_click(visit, photo, addr
     visitor.see_result_of(r"pocket-cartoon_random-\d+")
     seed = page.locator("#number input").input_value()
     assert f"random-{seed}_" in visitor.result.get_attribute("src")
+    expect(page.locator("#styles .selected")).to_have_count(0)
     visitor.thumbnail(5).click()  # again, after something else
     visitor.see_result_of("pocket-cartoon_5")
 
@@ -234,7 +235,9 @@ def test_settings_are_taken_up_again_from_strip_recipe_and_link(visit, photo, tm
     expect(visitor.result).to_have_attribute("src", re.compile(r"_0_s50_c100\.png$"))
     visitor.thumbnail(2).click()
     visitor.see_result_of("pocket-cartoon_2")
-    page.locator("#recipe-file input[type=file]").set_input_files(tmp_path / "ours.png")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#recipe-file").click()
+    chooser.value.set_files(tmp_path / "ours.png")
     expect(visitor.result).to_have_attribute("src", re.compile(r"_0_s50_c100\.png$"))
     assert visitor.complaints == []
 

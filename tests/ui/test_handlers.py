@@ -16,7 +16,7 @@ from dualstyle.images import read_recipe
 from dualstyle.ui.handlers_photo import PhotoHandlers, likeness
 from dualstyle.ui.handlers_settings import SettingsHandlers
 from dualstyle.ui.handlers_styles import StyleHandlers
-from dualstyle.ui.page import MAX_KEPT, SKIP, Kept, Page, Visit, file_name, restated
+from dualstyle.ui.page import MAX_KEPT, NONE_SELECTED, SKIP, Kept, Page, Visit, file_name, restated
 from dualstyle.ui.parts import lay_out
 from dualstyle.ui.studio import Studio
 from dualstyle.ui.texts import say
@@ -251,7 +251,7 @@ def test_a_further_style_does_not_encode_the_photo_again(styles, drawn, monkeypa
 def test_a_style_can_be_named(styles, drawn, text):
     page = last(styles.on_named(None, text, drawn.visit, *WISHES))
     assert recipe(page).style == "5.jpg"
-    assert page.gallery["selected_index"] is None
+    assert page.gallery["selected_index"] == NONE_SELECTED
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_a_style_that_cannot_be_drawn_is_told(styles, drawn, text, message):
 def test_a_surprise_shows_its_number_and_the_number_repeats_it(styles, drawn):
     surprise = last(styles.on_surprise(None, drawn.visit, *WISHES))
     seed = surprise.number["value"]
-    assert surprise.gallery["selected_index"] is None
+    assert surprise.gallery["selected_index"] == NONE_SELECTED
     assert recipe(surprise).style == f"random:{seed}"
     again = last(styles.on_number(None, seed, drawn.visit, *WISHES))
     assert pixels(again) == pixels(surprise)
