@@ -87,8 +87,8 @@ def _train(parser: _Parser) -> None:
     parser.add_argument("name", metavar="NAME", help="of the new domain: small letters, digits, -")
     parser.add_argument("portraits", type=Path, metavar="FOLDER", help="of portraits in one style")
     parser.add_argument(
-        "--preset", choices=PRESETS, default="standard",
-        help="smoke: ten minutes of two CPU cores; standard: an hour or two (default)",
+        "--preset", choices=PRESETS,
+        help="smoke: ten minutes of two CPU cores; standard: hours (default: as before, else that)",
     )  # fmt: skip
     parser.add_argument(
         "--stage", choices=STAGES,

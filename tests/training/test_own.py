@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -269,8 +270,33 @@ def test_the_command_goes_through_the_stages_and_says_where_to_look(
     assert "mine is ready" in said
     assert f"DUALSTYLE_DOMAINS={out}" in said
     assert str(begun.place("fine-tune") / "preview.png") in said
+    before = stamps(begun)
+    assert main([*words[:3], "--out", str(out)]) == 0  # the preset is as before
+    assert stamps(begun) == before
 
 
-def test_the_command_refuses_in_one_line(tmp_path, capsys):
-    assert main(["train", "mine", str(tmp_path / "nowhere"), "--out", str(tmp_path)]) == 2
-    assert "no folder" in capsys.readouterr().err
+def test_a_name_is_not_given_to_another_folder_of_portraits(begun, portraits, tmp_path, capsys):
+    order = begun.folder / "training/order.json"
+    order.write_text(json.dumps({"portraits": str(portraits), "preset": "smoke"}))
+    assert main(["train", "mine", str(tmp_path), "--out", str(tmp_path / "domains")]) == 2
+    assert f"was learnt from {portraits}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "reason"),
+    [
+        ("mine", "nowhere", "no folder"),
+        ("../up", ".", "no name for a style"),
+        ("a" * 300, ".", "no name for a style"),
+        ("cartoon", ".", "belongs to another domain"),
+    ],
+)
+def test_the_command_refuses_in_one_line_and_remembers_nothing(
+    tmp_path, capsys, name, folder, reason
+):
+    words = ["train", name, str(tmp_path / folder), "--out", str(tmp_path / "out")]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert reason in said
+    assert said.count("\n") == 1
+    assert not list(tmp_path.rglob("order.json"))

@@ -162,7 +162,14 @@ class Workshop:
         order, recipe = self.order, asdict(self.order.recipe)
         facts: Any = None
         if stage == "check":
-            files = [(str(p), p.lstat().st_size, p.lstat().st_mtime_ns) for p in self._files()]
+            files = [
+                (
+                    str(path.relative_to(order.portraits)),
+                    path.lstat().st_size,
+                    path.lstat().st_mtime_ns,
+                )
+                for path in portrait_files(order.portraits)
+            ]
             facts = files, order.aligned, read_header(self.start.files.base).base
         elif stage == "destylize":
             facts = self.starts, recipe["truncation"]
@@ -172,9 +179,6 @@ class Workshop:
             facts = {k: v for k, v in recipe.items() if k not in ("faces", "steps", "extrinsic")}
         before = self._key(STAGES[STAGES.index(stage) - 1]) if stage != STAGES[0] else ""
         return hashlib.sha256(json.dumps([before, facts]).encode()).hexdigest()
-
-    def _files(self) -> list[Path]:
-        return list(portrait_files(self.order.portraits))
 
     # ---- the stages: each gets its folder and returns what it keeps ----
 
