@@ -1,4 +1,4 @@
-# Four commands: make app, make test, make check, make format. Each makes what it needs first.
+# Five commands: make app, make test, make check, make format, make bench. Each makes what it needs first.
 # Needed on the machine: Python 3.11 or newer, git and make.
 
 PYTHON ?= python3
@@ -15,7 +15,7 @@ RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help app test check format
+.PHONY: help app test check format bench
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: $(DEV)  ## format check, lint, types and tests: what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(MAKE) test
+
+bench: $(RUNTIME)  ## time everything against reference twins, on the CPU, in some minutes
+	$(BIN)/python benchmarks/speed.py $(ARGS)
 
 format: $(DEV)  ## write the format and the fixes that ruff is sure of
 	$(BIN)/ruff format .

@@ -71,6 +71,9 @@ class Side:
             text=True,
         )
         self.runs: list[dict[str, Any]] = []
+
+    def wait(self) -> None:
+        """Until it is ready."""
         self._answer("ready")
 
     def run(self) -> None:
@@ -102,6 +105,8 @@ class Side:
 def compare(case: str, repeats: int, folder: Path, photo: Path) -> list[dict[str, Any]]:
     """Let the sides of a case take turns; one row per side, errors against the last."""
     sides = {name: Side(case, name, folder, photo) for name in CASES[case]}
+    for side in sides.values():
+        side.wait()
     for _ in range(repeats):
         for side in sides.values():
             side.run()

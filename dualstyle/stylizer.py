@@ -321,7 +321,8 @@ class Stylizer:
         """Draw one face in one style up to 32 px, for several `render`s that differ in colour."""
         self._check_base(extrinsic.domain, intrinsic.base, "the code of the face")
         key = self._structure_key(intrinsic, extrinsic, options)
-        face, style = (intrinsic.values, intrinsic.space), (extrinsic.values, extrinsic.space)
+        face: tuple[Tensor, Space] = (intrinsic.values, intrinsic.space)
+        style: tuple[Tensor, Space] = (extrinsic.values, extrinsic.space)
         with torch.inference_mode():
             generator = self._weights.generator(extrinsic.domains)
             return Structure(Trunk.of(self._stages(generator, face, style, options)), key)
@@ -384,8 +385,15 @@ class Stylizer:
         if options.noise == RANDOM:
             noise = base.random_noise(torch.Generator().manual_seed(options.seed))
         strengths = torch.tensor(options.strengths)
+        dtypes = DTYPES[self.precision]
         return generator.synthesize(
-            w_plus, extrinsic, strengths, noise=noise, trunk=trunk, **self._dtypes
+            w_plus,
+            extrinsic,
+            strengths,
+            noise=noise,
+            dtype=dtypes.trunk,
+            fine_dtype=dtypes.fine,
+            trunk=trunk,
         )
 
     @torch.inference_mode()
@@ -393,10 +401,10 @@ class Stylizer:
         """Draw faces as the encoder understood them: no style, no truncation, stored noise."""
         self._check_base(domain, intrinsic.base, "the code of the face")
         base = self._weights.intrinsic(domain)
-        pictures = []
+        pictures, dtypes = [], DTYPES[self.precision]
         for values in intrinsic.values.split(1):
             w_plus = self._to_w_plus(base, values, intrinsic.space)
-            *_, last = base.synthesize(w_plus, **self._dtypes)
+            *_, last = base.synthesize(w_plus, dtype=dtypes.trunk, fine_dtype=dtypes.fine)
             pictures.append(to_picture(last.rgb))
         return pictures
 
@@ -489,12 +497,6 @@ class Stylizer:
         """Which weights draw a style, as `Recipe.revision`; two domains may have two."""
         revisions = [self._weights.files(domain).revision for domain in extrinsic.domains]
         return "+".join(dict.fromkeys(revisions))
-
-    @property
-    def _dtypes(self) -> dict[str, torch.dtype]:
-        """Of the generator's maps, as `synthesize` takes them."""
-        dtypes = DTYPES[self.precision]
-        return {"dtype": dtypes.trunk, "fine_dtype": dtypes.fine}
 
     def _to_w_plus(self, base: StyleGAN2, values: Tensor, space: Space) -> Tensor:
         """Bring a code [N, L, D] of any space to w+ [N, L, D]."""

@@ -179,6 +179,17 @@ def test_several_photos_go_into_a_folder(run, photo, tmp_path):
     assert (pixels(out / names[0]) != pixels(out / names[1])).any()
 
 
+def test_a_folder_stands_for_its_photos(run, tmp_path):
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    assert "There is no photo in the folder" in run("stylize", photos, *PLAIN, "-o", out)[2][0]
+    for name in ("b.png", "a.PNG", "notes.txt"):
+        portrait(1).save(photos / name, format="PNG")
+    code, said, _ = run("stylize", photos, *PLAIN, "-o", out)
+    assert code == 0
+    assert [Path(line).name[0] for line in said] == ["a", "b"]
+
+
 def test_a_bad_photo_does_not_stop_the_others(run, photo, couple, tmp_path):
     broken, out = tmp_path / "broken.jpg", tmp_path / "out"
     broken.write_bytes(b"no picture")

@@ -108,7 +108,7 @@ def _train(parser: _Parser) -> None:
 
 
 def _stylize(parser: _Parser) -> None:
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="or a folder of them")
     parser.add_argument(
         "-o", "--out", type=Path, required=True,
         help="a .png file for one result, a folder for several",

@@ -10,7 +10,7 @@ from pathlib import Path
 from dualstyle.cli import animegan
 from dualstyle.cli.arguments import UsageError
 from dualstyle.cli.console import Console, open_stylizer, save
-from dualstyle.cli.targets import Targets
+from dualstyle.cli.targets import Targets, photos_of
 from dualstyle.codes import PICTURE, ExtrinsicCode
 from dualstyle.config import NUM_STRENGTHS, NUM_STRUCTURE_LAYERS, Recipe, StylizeOptions
 from dualstyle.errors import FaceError
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 def run(args: argparse.Namespace) -> int:
     """Draw every photo; 1 if some of several failed."""
+    args.photos = photos_of(args.photos)
     if args.engine == "animegan":
         return animegan.run(args)
     console = Console()

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from dualstyle.cli.arguments import UsageError
 from dualstyle.cli.console import check_file, is_same
 
 LONGEST_STYLE = 60  # letters of a style in the name of a file
+
+
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif")
+
+
+def photos_of(paths: Sequence[Path]) -> list[Path]:
+    """Put the photos that lie in a folder, by name, in the folder's place.
+
+    Raises:
+        UsageError: There is none in it.
+    """
+    photos: list[Path] = []
+    for path in paths:
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTOS)
+            if not inside:
+                raise UsageError(f"There is no photo in the folder {path}.")
+        photos += inside
+    return photos
 
 
 class Targets:
