@@ -50,7 +50,7 @@ def test_the_browser_asks_nobody_else(visit, address, tmp_path):  # noqa: F811
     upload(visitor, tmp_path, seed=32)
     unfold(visitor)
     visitor.page.get_by_role("tab", name="Before and after").click()
-    visitor.page.wait_for_load_state("networkidle")
+    expect(visitor.page.locator("#compare img").first).to_be_visible()
     assert visitor.hosts == {urlsplit(address).netloc}
     stored = visitor.page.evaluate("() => JSON.stringify({...localStorage, ...sessionStorage})")
     assert ".png" not in stored
