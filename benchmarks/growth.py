@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,11 @@ def write_photos(folder: Path, count: int) -> None:
         stylizer.reconstruct(stylizer.random_face(DOMAIN, seed), DOMAIN)[0]
         for seed in range(PEOPLE)
     ]
+    different = PEOPLE * len(SIZES)
     for index in range(count):
+        if index >= different:
+            shutil.copyfile(folder / f"{index % different:04}.jpg", folder / f"{index:04}.jpg")
+            continue
         size = SIZES[index % len(SIZES)]
         photo = Image.new("RGB", size, "grey")
         side = round(min(size) * 0.9)
