@@ -32,11 +32,12 @@ COLUMNS = 8
 SHOWN = {  # styles chosen for variety; the model card shows failures
     "pocket-cartoon": (77, 11, 231, 154, 198, 286, 55),
     "pocket-engraving": (54, 18, 144, 306, 252, 288, 396),
-    "pocket-comic": (22, 27, 14, 54, 35, 31, 11),
+    "pocket-oil": (3, 21, 40, 58, 77, 95, 113),
+    "pocket-toonhead": (0, 43, 86, 129, 171, 214, 257),
 }
-FAILURES = (  # sunglasses of an exemplar, a faded print, pencil, chalk, neon
+FAILURES = (  # glasses of an exemplar twice, a faded print, a coarse painting, closed eyes twice
     ("pocket-cartoon", 0), ("pocket-cartoon", 220), ("pocket-engraving", 0),
-    ("pocket-comic", 48), ("pocket-comic", 52), ("pocket-comic", 61),
+    ("pocket-oil", 12), ("pocket-toonhead", 30), ("pocket-toonhead", 60),
 )  # fmt: skip
 PEOPLE = 8  # of nobody, per domain
 

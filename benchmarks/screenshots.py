@@ -30,8 +30,8 @@ PHONE = {
 SHOTS: tuple[tuple[str, dict[str, Any], str, int], ...] = (  # file, context, domain, style
     ("app", DESKTOP, "pocket-cartoon", 77),
     ("app-dark", DESKTOP | {"color_scheme": "dark"}, "pocket-engraving", 54),
-    ("app-phone", PHONE, "pocket-comic", 22),
-    ("app-korean", DESKTOP | {"locale": "ko-KR"}, "pocket-comic", 27),
+    ("app-phone", PHONE, "pocket-oil", 22),
+    ("app-korean", DESKTOP | {"locale": "ko-KR"}, "pocket-toonhead", 27),
 )
 LOADED = """
 () => [...document.images].every(

@@ -12,7 +12,7 @@ from dualstyle.images import open_untrusted, to_tensor
 from dualstyle.training.evaluate import likeness
 from dualstyle.training.prepare import SIZE
 
-DOMAINS = ("pocket-cartoon", "pocket-engraving", "pocket-comic")
+DOMAINS = ("pocket-cartoon", "pocket-engraving", "pocket-oil", "pocket-toonhead")
 MAX_FILE, MAX_ALL = 45_000_000, 120_000_000  # [bytes] what the repository may carry
 STRANGERS = 32  # of the held-out photos: enough for the bars, quick enough for every run
 
@@ -79,5 +79,6 @@ def test_likeness_of_people_who_were_not_trained_on(stylizer, pocket, face_data)
         drawn.append(to_tensor(stylizer.reconstruct(code, "pocket-cartoon")[0]))
         photos.append(to_tensor(picture.resize((SIZE, SIZE), reducing_gap=None)))
     figures = likeness(torch.cat(drawn), torch.cat(photos), DlibFaceFinder())
-    assert figures.psnr >= 22  # [dB]
-    assert figures.recognised >= 0.25
+    assert figures.psnr >= 23.5  # [dB]
+    assert figures.sharpness >= 0.58  # 0.61 of all 256; 32 of them vary by 0.02
+    assert figures.recognised >= 0.5  # 0.61 of all 256; one standard deviation of 32 is 0.09

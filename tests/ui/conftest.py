@@ -42,7 +42,7 @@ ENCODER = EncoderConfig(
     head_channels=16,
 )
 EXEMPLARS = 8
-SAMPLER_OF = "cartoon"  # the comic has no sampling network
+SAMPLER_OF = "cartoon"  # the toon heads have no sampling network
 
 
 class WideMeansTwo:
@@ -93,7 +93,7 @@ def write_model(folder: Path) -> None:
         torch.manual_seed(0)
         base = save_network(StyleGAN2(GENERATOR), folder / "base.safetensors")
         save_network(PSPEncoder(ENCODER), folder / "encoder.safetensors", space="w+", base=base)
-        for domain in ("cartoon", "comic"):
+        for domain in ("cartoon", "toonhead"):
             own = folder / domain
             save_network(ExtrinsicPath(GENERATOR), own / "extrinsic.safetensors", base=base)
             names = tuple(f"{index}.jpg" for index in range(EXEMPLARS))
@@ -107,7 +107,7 @@ def write_model(folder: Path) -> None:
 def home(tmp_path_factory) -> Path:
     """Domain files, the published one among them without its weights, and the tiny model."""
     folder = tmp_path_factory.mktemp("styles")
-    names = ["_presets", "_pocket", "_published", "cartoon", "pocket-cartoon", "pocket-comic"]
+    names = ["_presets", "_pocket", "_published", "cartoon", "pocket-cartoon", "pocket-toonhead"]
     for name in names:
         shutil.copy(STYLES / f"{name}.toml", folder)
     write_model(folder / "pocket")

@@ -88,13 +88,13 @@ def test_mcp_offers_exactly_the_endpoints(demo, client):
 
 def test_styles_are_listed_with_what_suits_them(client):
     first = client.predict(api_name="/styles")
-    assert [one["name"] for one in first["domains"]] == ["pocket-cartoon", "pocket-comic"]
+    assert [one["name"] for one in first["domains"]] == ["pocket-cartoon", "pocket-toonhead"]
     assert first["domain"] == "pocket-cartoon"
     assert first["domains"][0]["title"]["ko"] == "포켓 카툰"
     assert [one["style"] for one in first["styles"]] == list(range(EXEMPLARS))
     assert first["random_styles"]
     assert (first["image_size"], first["structure"], first["encoders"]) == (SIZE, 1, ["w+"])
-    assert not client.predict("pocket-comic", api_name="/styles")["random_styles"]
+    assert not client.predict("pocket-toonhead", api_name="/styles")["random_styles"]
 
 
 def test_faces_are_found_with_boxes_in_the_picture(client, tmp_path):
@@ -107,9 +107,9 @@ def test_faces_are_found_with_boxes_in_the_picture(client, tmp_path):
 
 def test_a_photo_becomes_a_png_with_its_recipe(client, photo):
     path, recipe = client.predict(
-        image=photo, domain="pocket-comic", style="2", structure=0.5, api_name="/stylize"
+        image=photo, domain="pocket-toonhead", style="2", structure=0.5, api_name="/stylize"
     )
-    assert Path(path).name == "pocket-comic_2_s50_c100.png"
+    assert Path(path).name == "pocket-toonhead_2_s50_c100.png"
     with Image.open(path) as result:
         assert (result.format, result.size) == ("PNG", (SIZE, SIZE))
     assert read_recipe(path).to_json() == json.dumps(recipe)
@@ -148,7 +148,7 @@ def test_all_faces_are_pasted_into_the_whole_photo(client, tmp_path):
 
 
 def test_styles_can_be_mixed_blended_and_taken_from_a_picture(client, photo, tmp_path):
-    mixed, blended = "pocket-cartoon/1{0}+pocket-comic/2{0}", "pocket-comic/1{0}+pocket-comic/2{0}"
+    mixed, blended = "pocket-cartoon/1{0}+pocket-toonhead/2{0}", "pocket-toonhead/1{0}+pocket-toonhead/2{0}"
     for kind in (f"mix:{mixed}", f"blend:0.5:{blended}"):
         _, recipe = client.predict(photo, style=kind.format(""), api_name="/stylize")
         assert recipe["style"] == kind.format(".jpg")
@@ -224,7 +224,7 @@ def test_a_cancelled_grid_draws_at_most_one_more_picture(client, photo, stylizer
 
 @pytest.fixture(scope="module")
 def api(stylizer):
-    domains = ["pocket-cartoon", "pocket-comic"]
+    domains = ["pocket-cartoon", "pocket-toonhead"]
     offer = Offer(Studio(stylizer, stylizer.library.catalogue, domains))
     return Api(offer, Grid(offer))
 
@@ -247,11 +247,11 @@ def upload():
         ("stylize", {"style": "8"}, "has the styles 0 to 7"),
         ("stylize", {"style": "9" * 300}, "has the styles 0 to 7"),
         ("stylize", {"style": "picture"}, "hand in one as style_picture"),
-        ("stylize", {"style": "mix:cartoon/1+pocket-comic/2"}, "not on this server"),
-        ("stylize", {"style": "mix:pocket-comic/1+cartoon/2"}, "not on this server"),
-        ("stylize", {"style": "blend:0.5:pocket-comic/1+cartoon/2"}, "not on this server"),
-        ("stylize", {"style": "blend:0.5:pocket-comic/1+pocket-cartoon/2"}, "of one domain"),
-        ("stylize", {"domain": "pocket-comic", "style": "random"}, "has no sampling network"),
+        ("stylize", {"style": "mix:cartoon/1+pocket-toonhead/2"}, "not on this server"),
+        ("stylize", {"style": "mix:pocket-toonhead/1+cartoon/2"}, "not on this server"),
+        ("stylize", {"style": "blend:0.5:pocket-toonhead/1+cartoon/2"}, "not on this server"),
+        ("stylize", {"style": "blend:0.5:pocket-toonhead/1+pocket-cartoon/2"}, "of one domain"),
+        ("stylize", {"domain": "pocket-toonhead", "style": "random"}, "has no sampling network"),
         ("stylize", {"structure": 3.0}, "a strength must be a number from 0 to 2"),
         ("stylize", {"strengths": "1 2 3"}, "strengths needs 18 numbers, got 3"),
         ("stylize", {"strengths": "1*x"}, "neither a number nor"),
@@ -281,8 +281,8 @@ def test_a_mistake_is_told_in_one_sentence(api, upload, endpoint, change, messag
 
 
 def test_mistakes_reach_programs_as_sentences(client, photo):
-    with pytest.raises(AppError, match="Did you mean pocket-comic"):
-        client.predict(photo, domain="pocket-comics", api_name="/stylize")
+    with pytest.raises(AppError, match="Did you mean pocket-toonhead"):
+        client.predict(photo, domain="pocket-toonheads", api_name="/stylize")
     with pytest.raises(AppError, match="At most 12 pictures"):
         client.predict([photo], ",".join("0" * 13), api_name="/grid")
 

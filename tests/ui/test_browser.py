@@ -148,10 +148,10 @@ def test_a_photo_is_drawn_at_once_and_each_style_is_one_click(visit, photo, addr
     visitor.thumbnail(5).click()  # again, after something else
     visitor.see_result_of("pocket-cartoon_5")
 
-    page.get_by_label("Pocket Comic").check()
+    page.get_by_label("Pocket Toon Head").check()
     expect(page.locator("#surprise")).to_be_disabled()
     visitor.thumbnail(2).click()
-    visitor.see_result_of("pocket-comic_2")
+    visitor.see_result_of("pocket-toonhead_2")
 
     assert visitor.hosts == {urlsplit(address).netloc}
     assert visitor.complaints == []

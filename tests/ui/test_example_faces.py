@@ -15,7 +15,7 @@ ASTRONAUT_SIZE = 100_000  # [bytes] at most
 
 @pytest.fixture
 def studio(stylizer):
-    return Studio(stylizer, stylizer.library.catalogue, ["pocket-cartoon", "pocket-comic"])
+    return Studio(stylizer, stylizer.library.catalogue, ["pocket-cartoon", "pocket-toonhead"])
 
 
 def drawn(examples: Examples, number: int) -> Page:

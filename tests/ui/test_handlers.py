@@ -24,7 +24,7 @@ from dualstyle.ui.thumbnails import Thumbnails
 from dualstyle.ui.wishes import Style, Wishes
 from tests.ui.conftest import EXEMPLARS, SIZE, make_stylizer, picture
 
-CARTOON, COMIC = "pocket-cartoon", "pocket-comic"
+CARTOON, COMIC = "pocket-cartoon", "pocket-toonhead"
 WISHES = Wishes(CARTOON, 1.0, 1.0)
 EMPTY = Visit()
 
@@ -380,7 +380,7 @@ def test_progress_of_thumbnails_is_told(styles, monkeypatch):
 
 def test_shipped_thumbnails_come_first(home, tmp_path):
     stylizer = make_stylizer(home, tmp_path / "cache")
-    folder = home / "pocket/comic/thumbnails"
+    folder = home / "pocket/toonhead/thumbnails"
     folder.mkdir()
     try:
         picture(128, 128).save(folder / "003.webp")

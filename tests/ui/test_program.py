@@ -19,7 +19,7 @@ WISHES = Wishes(CARTOON, 1.0, 1.0)
 
 @pytest.fixture
 def studio(stylizer):
-    return Studio(stylizer, stylizer.library.catalogue, [CARTOON, "pocket-comic"])
+    return Studio(stylizer, stylizer.library.catalogue, [CARTOON, "pocket-toonhead"])
 
 
 @pytest.fixture

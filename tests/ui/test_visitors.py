@@ -34,7 +34,7 @@ def api(home, tmp_path_factory):
                 PSPEncoder(ENCODER), folder / f"pocket/{name}.safetensors", space=space, base=base
             )
     stylizer = make_stylizer(folder, tmp_path_factory.mktemp("cache"))
-    domains = ["pocket-cartoon", "pocket-comic"]
+    domains = ["pocket-cartoon", "pocket-toonhead"]
     offer = Offer(Studio(stylizer, stylizer.library.catalogue, domains))
     return Api(offer, Grid(offer))
 
@@ -53,7 +53,7 @@ def questions(domain: str, encoder: str, seed: int) -> list[dict]:
 
 
 def test_a_hundred_interleaved_calls_are_answered_as_if_alone(api):
-    visitors = [questions("pocket-cartoon", "z+", 1), questions("pocket-comic", "w+", 40)]
+    visitors = [questions("pocket-cartoon", "z+", 1), questions("pocket-toonhead", "w+", 40)]
     alone = [[answer(api, one) for one in asked] for asked in visitors]
     assert len({got for visitor in alone for got in visitor}) == 8
 
