@@ -148,7 +148,10 @@ def test_all_faces_are_pasted_into_the_whole_photo(client, tmp_path):
 
 
 def test_styles_can_be_mixed_blended_and_taken_from_a_picture(client, photo, tmp_path):
-    mixed, blended = "pocket-cartoon/1{0}+pocket-toonhead/2{0}", "pocket-toonhead/1{0}+pocket-toonhead/2{0}"
+    mixed, blended = (
+        "pocket-cartoon/1{0}+pocket-toonhead/2{0}",
+        "pocket-toonhead/1{0}+pocket-toonhead/2{0}",
+    )
     for kind in (f"mix:{mixed}", f"blend:0.5:{blended}"):
         _, recipe = client.predict(photo, style=kind.format(""), api_name="/stylize")
         assert recipe["style"] == kind.format(".jpg")
