@@ -20,7 +20,7 @@ from dualstyle.faces import aligned_as_is
 from dualstyle.images import open_untrusted, save_png
 from dualstyle.store import default_cache
 from dualstyle.ui.handlers_photo import index_of
-from dualstyle.ui.page import Page, Visit, restated
+from dualstyle.ui.page import NONE_SELECTED, Page, Visit, restated
 from dualstyle.ui.safe_image import MAX_SIDE
 from dualstyle.ui.studio import Studio
 from dualstyle.ui.texts import language_of, say
@@ -99,7 +99,7 @@ class Examples:
             visit=visit,
             photo=gr.update(value=str(self.all[number].path)),
             note=gr.update(value=say(language, "drawing")),
-            faces=gr.update(value=[], selected_index=None),
+            faces=gr.update(value=[], selected_index=NONE_SELECTED),
             faces_box=gr.update(visible=False),
             as_is=gr.update(visible=False),
             understood_box=gr.update(visible=False),

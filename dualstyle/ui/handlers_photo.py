@@ -190,7 +190,7 @@ def without_photo(visit: Visit, language: str) -> Page:
         compare=gr.update(value=None),
         download=gr.update(value=None, interactive=False),
         note=gr.update(value=say(language, "empty")),
-        faces=gr.update(value=[], selected_index=None),
+        faces=gr.update(value=[], selected_index=NONE_SELECTED),
         faces_box=gr.update(visible=False),
         understood=gr.update(value=[]),
         understood_box=gr.update(visible=False),

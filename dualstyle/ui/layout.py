@@ -27,6 +27,7 @@ from dualstyle.ui.texts import translations
 from dualstyle.ui.thumbnails import Thumbnails
 
 MAX_UPLOAD = "15mb"
+MAX_VISITS = 200  # that are remembered at once; one holds up to 12 MB, its photo above all
 MAX_QUEUE = 20  # visitors who wait; the next one is told so
 CSS = Path(__file__).with_name("style.css")
 
@@ -76,6 +77,7 @@ def launch_options(stylizer: Stylizer, catalogue: Catalogue) -> dict[str, Any]:
         "enable_monitoring": False,
         "show_error": False,
         "max_file_size": MAX_UPLOAD,
+        "state_session_capacity": MAX_VISITS,
         "ssr_mode": False,
         "pwa": False,
         "mcp_server": None,  # GRADIO_MCP_SERVER decides

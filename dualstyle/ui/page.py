@@ -18,6 +18,7 @@ from dualstyle.codes import ExtrinsicCode, IntrinsicCode
 from dualstyle.config import Recipe, Space
 from dualstyle.faces import AlignedFace
 from dualstyle.images import png_bytes
+from dualstyle.structure import Structure
 from dualstyle.stylizer import ALIGNED
 from dualstyle.ui.wishes import Style, Wishes
 
@@ -62,6 +63,7 @@ class Visit:
     # Codes of faces, by the face's number, the StyleGAN2 and the space.
     codes: Mapping[tuple[int, str, Space], IntrinsicCode] = field(default_factory=dict)
     understood: IntrinsicCode | None = None  # the code whose reconstruction is shown
+    structure: Structure | None = None  # of the last drawing, for one that differs in colours
     own: tuple[OwnStyle, ...] = ()
     kept: tuple[Kept, ...] = ()  # newest first
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from dualstyle.ui.grid_pane import GridParts
 from dualstyle.ui.handlers_photo import without_photo
-from dualstyle.ui.page import Visit
+from dualstyle.ui.page import NONE_SELECTED, Visit
 from dualstyle.ui.parts import Parts
 from dualstyle.ui.privacy import PrivateBlocks
 from dualstyle.ui.texts import label, language_of, say
@@ -31,9 +31,9 @@ class PrivacyHandlers:
         count = self._demo.forget(request.session_hash) if request.session_hash else 0
         empty = without_photo(Visit(), language)._replace(
             photo=gr.update(value=None),
-            strip=gr.update(value=[], selected_index=None),
+            strip=gr.update(value=[], selected_index=NONE_SELECTED),
             strip_box=gr.update(visible=False),
-            own=gr.update(value=[], selected_index=None),
+            own=gr.update(value=[], selected_index=NONE_SELECTED),
             own_box=gr.update(visible=False),
             link=gr.update(value=""),
             recipe=gr.update(value=""),

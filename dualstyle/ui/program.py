@@ -17,11 +17,12 @@ def program_of(recipe: Recipe) -> str:
         names.insert(4, "paste_back")
     style, needed = _style(recipe)
     face = "aligned=True" if recipe.face == ALIGNED else f"face={recipe.face!r}"
+    precision = "" if recipe.precision == "fp32" else f", precision={recipe.precision!r}"
     lines = [
         f"from dualstyle import {', '.join(names)}",
         *needed,
         "",
-        "stylizer = Stylizer(library_at_home())",
+        f"stylizer = Stylizer(library_at_home(){precision})",
         f'photo = open_untrusted("photo.jpg", max_side={MAX_SIDE})',
         *style,
         *_options(recipe.options),

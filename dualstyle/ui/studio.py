@@ -134,7 +134,10 @@ class Studio:
             whole = bool(wishes.whole) or visit.chosen is None
             pictures: dict[int, Image.Image] = {}
             for number, code in codes.items():
-                for picture in self._in_turns(self.stylizer.render(code, extrinsic, options)):
+                with self.turn:
+                    visit = self._structured(visit, code, extrinsic, options)
+                stages = self.stylizer.render(code, extrinsic, options, structure=visit.structure)
+                for picture in self._in_turns(stages):
                     pictures[number] = picture
                     if picture.width < final or len(pictures) < len(codes):
                         shown = _preview(visit, pictures) if whole else picture
@@ -153,6 +156,24 @@ class Studio:
                 seconds=time.monotonic() - started,
             )
             yield self._finished(visit, style, wishes, picture, recipe, (note, alt, named), request)
+
+    def _structured(
+        self,
+        visit: Visit,
+        code: IntrinsicCode,
+        extrinsic: ExtrinsicCode,
+        options: StylizeOptions,
+    ) -> Visit:
+        """Remember the part of a drawing that stays when only colours change.
+
+        On a CPU only: what is remembered of visitors must not fill a GPU.
+        """
+        if self.stylizer.device.type != "cpu":
+            return visit
+        known = visit.structure
+        if known is not None and self.stylizer.fits(known, code, extrinsic, options):
+            return visit
+        return replace(visit, structure=self.stylizer.structure(code, extrinsic, options))
 
     def options(self, wishes: Wishes, language: str) -> StylizeOptions:
         """What the generator is told.

@@ -404,6 +404,19 @@ def test_sliders_change_the_picture_and_overrule_typed_strengths(settings, drawn
     assert pixels(weaker) != pixels(drawn)
 
 
+def test_a_change_of_colours_keeps_what_was_drawn_of_the_structure(settings, photos, drawn):
+    wishes = WISHES._replace(color=0.3)
+    paler = last(settings.on_slider(None, drawn.visit, drawn.style, *wishes))
+    assert paler.visit.structure is drawn.visit.structure
+    alone = last(photos.on_photo(None, picture(), EMPTY, None, *wishes))
+    assert np.array_equal(*(np.asarray(Image.open(result(page))) for page in (paler, alone)))
+    flatter = last(
+        settings.on_slider(None, paler.visit, paler.style, *WISHES._replace(structure=0))
+    )
+    assert flatter.visit.structure is not drawn.visit.structure
+    assert flatter.visit.without_photo().structure is None
+
+
 def test_typed_strengths_are_drawn_and_shown_on_the_sliders(settings, drawn):
     wishes = WISHES._replace(strengths="0.5*7 + 0.25*11")
     page = last(settings.on_strengths(None, drawn.visit, drawn.style, *wishes))
