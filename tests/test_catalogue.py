@@ -28,7 +28,7 @@ PUBLISHED = {  # name: exemplars, refined codes, sampler released (table of the 
     "illustration": (156, False, False),
     "impasto": (120, False, False),
 }
-POCKET = ("pocket-cartoon", "pocket-engraving", "pocket-comic")
+POCKET = ("pocket-cartoon", "pocket-engraving", "pocket-oil", "pocket-toonhead")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def catalogue():
 def test_every_domain_is_there(catalogue):
     assert set(catalogue) == {*PUBLISHED, *POCKET}
     assert list(catalogue) == sorted(catalogue) == list(catalogue.names)
-    assert len(catalogue) == 13
+    assert len(catalogue) == 14
     assert catalogue.root == STYLES
 
 

@@ -553,7 +553,7 @@ def test_the_cache_can_be_moved(monkeypatch, tmp_path):
 
 def test_the_library_of_the_checkout_knows_all_domains(tmp_path):
     here = library_at_home(cache=tmp_path / "cache", offline=True)
-    assert len(here.catalogue) == 13
+    assert len(here.catalogue) == 14
     assert here.default_domain() == "pocket-cartoon"
     assert here.bundled == Path(__file__).parents[1] / "styles"
     assert not (tmp_path / "cache").exists()

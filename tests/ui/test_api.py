@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from itertools import count
 from pathlib import Path
 
@@ -214,9 +215,13 @@ def test_without_named_styles_one_photo_is_drawn_in_some_of_all(client, photo):
 def test_a_cancelled_grid_draws_at_most_one_more_picture(client, photo, stylizer, monkeypatch):
     drawn = []
     render = stylizer.render
-    monkeypatch.setattr(
-        stylizer, "render", lambda *args, **more: drawn.append(1) or render(*args, **more)
-    )
+
+    def slowly(*args, **more):  # so that the grid is not over before it can be cancelled
+        drawn.append(1)
+        time.sleep(0.5)
+        return render(*args, **more)
+
+    monkeypatch.setattr(stylizer, "render", slowly)
     job = client.submit([photo], ",".join("0" * 12), api_name="/grid")
     next(iter(job))
     seen = len(drawn)
