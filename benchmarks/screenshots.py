@@ -52,6 +52,7 @@ def show(page: Page, domain: str, style: int) -> None:
         expect(page.locator("#result img")).to_have_attribute("src", name)
     page.locator("#styles .grid-wrap").first.evaluate("one => one.scrollTo(0, 0)")
     page.evaluate("scrollTo(0, 0)")
+    page.mouse.move(0, 0)  # a thumbnail under it would look as if it were chosen
     page.wait_for_function(LOADED)
 
 
