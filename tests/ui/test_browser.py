@@ -216,8 +216,10 @@ def test_settings_are_taken_up_again_from_strip_recipe_and_link(visit, photo, tm
     page = visitor.page
     visitor.upload(photo)
     visitor.see_result_of("pocket-cartoon_0")
+    expect(page.locator("#understood img")).to_have_count(2)  # the last update has come
     page.get_by_role("button", name="Expert").click()
-    page.locator("#strengths textarea").fill("0.5*7+1*11")
+    # Key by key, as people type: Gradio sends what it was told of before the Enter.
+    page.locator("#strengths textarea").press_sequentially("0.5*7+1*11", delay=30)  # [ms]
     page.locator("#strengths textarea").press("Enter")
     expect(visitor.result).to_have_attribute("src", re.compile(r"_0_s50_c100\.png$"))
     with page.expect_download() as download:
