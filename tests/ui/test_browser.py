@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
 from dualstyle.images import read_recipe
 from tests.conftest import SHARED
@@ -115,6 +115,12 @@ def photo(tmp_path) -> Path:
     return tmp_path / "photo.jpg"
 
 
+def typed(field: Locator, text: str) -> None:
+    """Type key by key, as people do: Gradio needs a moment before it sends what was typed."""
+    field.fill("")
+    field.press_sequentially(text, delay=30)  # [ms]
+
+
 def test_a_photo_is_drawn_at_once_and_each_style_is_one_click(visit, photo, address, tmp_path):
     visitor = visit()
     page = visitor.page
@@ -218,8 +224,7 @@ def test_settings_are_taken_up_again_from_strip_recipe_and_link(visit, photo, tm
     visitor.see_result_of("pocket-cartoon_0")
     expect(page.locator("#understood img")).to_have_count(2)  # the last update has come
     page.get_by_role("button", name="Expert").click()
-    # Key by key, as people type: Gradio sends what it was told of before the Enter.
-    page.locator("#strengths textarea").press_sequentially("0.5*7+1*11", delay=30)  # [ms]
+    typed(page.locator("#strengths textarea"), "0.5*7+1*11")
     page.locator("#strengths textarea").press("Enter")
     expect(visitor.result).to_have_attribute("src", re.compile(r"_0_s50_c100\.png$"))
     with page.expect_download() as download:
@@ -263,10 +268,10 @@ def test_the_keyboard_reaches_the_portrait_and_the_styles(visit, photo):
     visitor.thumbnail(4).focus()
     page.keyboard.press("Enter")
     visitor.see_result_of("pocket-cartoon_4")
-    page.locator("#style-name textarea").fill("7")
+    typed(page.locator("#style-name textarea"), "7")
     page.keyboard.press("Enter")
     visitor.see_result_of("pocket-cartoon_7")
-    page.locator("#style-name textarea").fill("700")
+    typed(page.locator("#style-name textarea"), "700")
     page.keyboard.press("Enter")
     expect(page.get_by_text("has the styles 0 to 7")).to_be_visible()
 

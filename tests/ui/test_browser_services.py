@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.ui.conftest import files_in, picture, wait_for
-from tests.ui.test_browser import Visitor, browser, visit  # noqa: F401  fixtures
+from tests.ui.test_browser import Visitor, browser, typed, visit  # noqa: F401  fixtures
 
 
 def unfold(visitor: Visitor) -> None:
@@ -87,7 +87,7 @@ def test_one_photo_in_many_styles_and_many_photos_in_one(visit, tmp_path):  # no
     page = visitor.page
     upload(visitor, tmp_path, seed=34)
     page.get_by_role("button", name="Many pictures at once").click()
-    page.get_by_label("Or these styles").fill("0, 3, random:7")
+    typed(page.get_by_label("Or these styles"), "0, 3, random:7")
     page.get_by_role("button", name="Draw my photo in these styles").click()
     expect(page.locator("#grid-note")).to_contain_text("3 of 3 pictures")
     expect(grid_pictures(visitor)).to_have_count(3)
@@ -114,7 +114,7 @@ def test_stop_ends_the_grid_within_one_picture(visit, tmp_path, stylizer, monkey
     monkeypatch.setattr(
         stylizer, "render", lambda *args, **more: drawn.append(1) or render(*args, **more)
     )
-    page.get_by_label("Or these styles").fill(",".join("0" * 12))
+    typed(page.get_by_label("Or these styles"), ",".join("0" * 12))
     page.get_by_role("button", name="Draw my photo in these styles").click()
     expect(grid_pictures(visitor).first).to_be_visible()
     page.get_by_role("button", name="Stop", exact=True).click()
@@ -133,7 +133,7 @@ def test_delete_my_photos_deletes_them(visit, demo, uploads, tmp_path, address):
     page.locator("#styles button").nth(1).click()
     visitor.see_result_of("pocket-cartoon_1")
     page.get_by_role("button", name="Many pictures at once").click()
-    page.get_by_label("Or these styles").fill("2, 3")
+    typed(page.get_by_label("Or these styles"), "2, 3")
     page.get_by_role("button", name="Draw my photo in these styles").click()
     expect(page.locator("#grid-note")).to_contain_text("2 of 2 pictures")
     shown = [image.get_attribute("src") for image in page.locator("img").all()]
