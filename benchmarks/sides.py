@@ -21,7 +21,7 @@ import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor
 
 from benchmarks.alignment import enlarged, reference_finder
-from dualstyle import ops
+from dualstyle import native, ops
 from dualstyle.config import EncoderConfig, GeneratorConfig
 from dualstyle.faces import DlibFaceFinder, align
 from dualstyle.images import png_bytes
@@ -150,6 +150,7 @@ def main() -> None:
     torch.manual_seed(0)
     if side not in ("twin", "depthwise"):
         keep_freed_memory()  # as app.py and `python -m dualstyle` do; the published code does not
+        native.kernels()  # compiled and loaded before memory is measured, as the app does
     with torch.inference_mode():
         work = work_of(case, side, Path(photo[0]) if photo else None)
         facts, result = measured(work)  # memory is that of the first time

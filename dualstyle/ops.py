@@ -13,15 +13,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor, nn
 
-from dualstyle.winograd import conv3x3, pays, winograd
+from dualstyle import native
 
 LEAK = 0.2  # slope of the leaky ReLU below zero
 GAIN = math.sqrt(2)  # keeps the variance after the leaky ReLU
 EPSILON = 1e-8
 BLUR_TAPS = (1.0, 3.0, 3.0, 1.0)
 MAP_RANK = 4  # dimensions of a batch of feature maps
-# oneDNN's transposed convolutions take 1.5 times their share of time without AVX-512, none with it.
-SLOW_TRANSPOSED = torch.backends.cpu.get_cpu_capability() != "AVX512"
 
 
 def pixel_norm(z: Tensor) -> Tensor:
@@ -103,9 +101,9 @@ class EqualConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve [N, in, H, W]."""
+        if (self.stride, self.padding) == (1, 1) and native.takes(x, self.weight):
+            return native.conv3x3(x, self.weight, self.scale)
         weight = (self.weight.float() * self.scale).to(x.dtype)
-        if (self.stride, self.padding, weight.shape[-1]) == (1, 1, 3):
-            return conv3x3(x, weight)
         return F.conv2d(x, weight, stride=self.stride, padding=self.padding)
 
 
@@ -187,8 +185,6 @@ def modulated_conv2d(
 
 
 def _convolve(x: Tensor, weight: Tensor, up: bool) -> Tensor:
-    if not up and pays(x, weight):
-        return winograd(x, weight)
     weight = weight.contiguous(memory_format=torch.channels_last)
     if up:
         return blur(_grow(x, weight), padding=1, gain=4.0)
@@ -197,28 +193,10 @@ def _convolve(x: Tensor, weight: Tensor, up: bool) -> Tensor:
 
 def _grow(x: Tensor, weight: Tensor) -> Tensor:
     """Transposed convolution of stride 2: [N, I, H, W] and [O, I, 3, 3] to [N, O, 2H+1, 2W+1]."""
-    if torch.is_grad_enabled():
-        if x.dtype == torch.bfloat16 and x.device.type == "cpu":
-            # its bfloat16 gradient is ten times slower than float32's
-            return _grow(x.float(), weight.float()).to(x.dtype)
-    elif x.dtype == torch.float32 and x.device.type == "cpu" and SLOW_TRANSPOSED:
-        return grow_by_phases(x, weight)
+    if torch.is_grad_enabled() and x.dtype == torch.bfloat16 and x.device.type == "cpu":
+        # its bfloat16 gradient is ten times slower than float32's
+        return _grow(x.float(), weight.float()).to(x.dtype)
     return F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-
-
-def grow_by_phases(x: Tensor, weight: Tensor) -> Tensor:
-    """Compute a transposed convolution of stride 2 as one ordinary convolution for each phase.
-
-    Even rows of the result read the kernel's rows 0 and 2, odd ones its row 1; so do columns.
-    """
-    batch, _, height, width = x.shape
-    size = (batch, len(weight), 2 * height + 1, 2 * width + 1)
-    grown = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
-    for row in (0, 1):
-        for column in (0, 1):
-            phase = weight[:, :, row::2, column::2].flip(2, 3)
-            grown[:, :, row::2, column::2] = F.conv2d(x, phase, padding=(1 - row, 1 - column))
-    return grown
 
 
 def modulated_conv2d_reference(
@@ -239,23 +217,41 @@ def modulated_conv2d_reference(
     return torch.cat(outputs)
 
 
-def add_noise_bias_activate(x: Tensor, noise: Tensor, noise_weight: Tensor, bias: Tensor) -> Tensor:
-    """Finish a styled convolution: leaky_relu(x + noise + bias), x already multiplied by GAIN.
+def styled_conv(
+    x: Tensor,
+    weight: Tensor,
+    style: Tensor,
+    noise: Tensor,
+    noise_weight: Tensor,
+    bias: Tensor,
+    *,
+    up: bool,
+) -> Tensor:
+    """Draw one synthesis layer: modulated convolution, noise, bias, leaky ReLU with its gain.
 
     The leaky ReLU commutes with positive factors, so its gain is applied to the summands instead
     of in one more pass over the map. Without gradients the map is changed in place.
 
     Args:
-        x: GAIN times the convolution's result [N, C, H, W].
-        noise: [1 or N, 1, H, W].
+        x: Feature maps [N, I, H, W].
+        weight: [O, I, 3, 3], near N(0, 1).
+        style: One factor per input channel [N, I].
+        noise: [1 or N, 1, H', W'].
         noise_weight: One number.
-        bias: [C].
+        bias: [O].
+        up: Double the resolution.
+
+    Returns:
+        [N, O, H', W'].
     """
-    shift = (noise * (noise_weight * GAIN)).to(x.dtype)
-    offset = (bias * GAIN).to(x.dtype)[None, :, None, None]
+    shift, offset = noise * (noise_weight * GAIN), bias * GAIN
+    if native.takes(x, weight):
+        return native.styled_conv(x, weight, style, shift, offset, gain=GAIN, up=up)
+    out = modulated_conv2d(x, weight, style, up=up, gain=GAIN)
+    shift, offset = shift.to(out.dtype), offset.to(out.dtype)[None, :, None, None]
     if torch.is_grad_enabled():
-        return F.leaky_relu(x + shift + offset, LEAK)
-    return F.leaky_relu_(x.add_(shift).add_(offset), LEAK)
+        return F.leaky_relu(out + shift + offset, LEAK)
+    return F.leaky_relu_(out.add_(shift).add_(offset), LEAK)
 
 
 def styled_conv_reference(
@@ -268,7 +264,7 @@ def styled_conv_reference(
     *,
     up: bool,
 ) -> Tensor:
-    """Plain formula of one synthesis layer, for tests and benchmarks."""
+    """Write the formula out: the twin of `styled_conv`, for tests and benchmarks."""
     out = modulated_conv2d_reference(x, weight, style, up=up)
     return leaky_relu(out + noise_weight * noise + bias[None, :, None, None])
 
@@ -278,6 +274,6 @@ def instance_norm(x: Tensor) -> Tensor:
     if x.dim() != MAP_RANK:
         raise ValueError(f"instance_norm takes [N, C, H, W], got {tuple(x.shape)}")
     values = x.float()
-    mean = values.mean(dim=(2, 3), keepdim=True)
-    variance = values.var(dim=(2, 3), keepdim=True, unbiased=False)
-    return ((values - mean) * torch.rsqrt(variance + 1e-5)).to(x.dtype)
+    centred = values - values.mean(dim=(2, 3), keepdim=True)
+    variance = centred.square().mean(dim=(2, 3), keepdim=True)
+    return (centred * torch.rsqrt(variance + 1e-5)).to(x.dtype)

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor, nn
 
+from dualstyle import native
 from dualstyle.config import EncoderConfig
 from dualstyle.ops import EqualLinear
-from dualstyle.winograd import conv3x3
 
 SQUEEZE = 16  # reduction of the squeeze-and-excitation layer
 COARSE_HEADS = 3  # read the 1/16 map
@@ -41,7 +41,9 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map [N, in, H, W] to [N, out, H, W]."""
-        return conv3x3(input, self.weight)
+        if native.takes(input, self.weight):
+            return native.conv3x3(input, self.weight)
+        return super().forward(input)
 
 
 class Bottleneck(nn.Module):

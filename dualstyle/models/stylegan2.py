@@ -8,14 +8,14 @@ from typing import NamedTuple, Self, cast
 import torch
 from torch import Tensor, nn
 
+from dualstyle import native
 from dualstyle.config import FIRST_SIZE, TRUNK_SIZE, GeneratorConfig
 from dualstyle.ops import (
-    GAIN,
     EqualLinear,
-    add_noise_bias_activate,
     modulated_conv2d,
     modulated_conv2d_reference,
     pixel_norm,
+    styled_conv,
     styled_conv_reference,
     upsample_rgb,
 )
@@ -82,8 +82,8 @@ class StyledConv(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         """Draw one layer: x [N, I, H, W], w [N, D], noise [1 or N, 1, H', W']."""
-        out = modulated_conv2d(x, self.weight, self.modulation(w), up=self.up, gain=GAIN)
-        return add_noise_bias_activate(out, noise, self.noise_weight, self.bias)
+        style = self.modulation(w)
+        return styled_conv(x, self.weight, style, noise, self.noise_weight, self.bias, up=self.up)
 
     def reference(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         """Draw the same by the plain formula."""
@@ -104,7 +104,10 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
         """Map features [N, I, H, W] to RGB [N, 3, H, W], float32."""
-        out = modulated_conv2d(x, self.weight, self.modulation(w), demodulate=False)
+        style = self.modulation(w)
+        if native.draws(x):
+            return native.picture(x, self.weight, style, self.bias, skip)
+        out = modulated_conv2d(x, self.weight, style, demodulate=False)
         return self._add(out.float(), skip)
 
     def reference(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:

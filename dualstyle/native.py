@@ -1,0 +1,242 @@
+"""Where the compiled kernels stand in for PyTorch's operations: float32 inference on an x86 CPU.
+
+`takes` tells whether they do; then `conv3x3` and `styled_conv` draw a layer. Where Numba or AVX2 is
+missing, `takes` is false and PyTorch's own convolutions do the same sums.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import platform
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+CHUNK, SMALL_CHUNK = 126, 78  # tiles made at a time; no power of two, or their lines would collide
+MANY_CHANNELS = 256  # from here on the filters are read so often that more tiles must share them
+STRIP = 256  # [px] of x about, whose doubled rows are made at a time
+FEW_TILES = 64  # so few are transformed all at once, and the weights panel by panel
+LEAST_SIDE = 16  # [px] for Winograd; below, transforming the weights costs more than it saves
+TILE = 4  # [px] it needs whole ones
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def kernels() -> ModuleType | None:
+    """The compiled kernels, or None where they cannot work or would be slow."""
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    if not is_x86 or torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
+        return None
+    try:
+        from dualstyle import kernels as module
+    except ImportError as error:
+        log.info("no compiled kernels, PyTorch's convolutions are used: %s", error)
+        return None
+    return module
+
+
+def draws(x: Tensor) -> bool:
+    """Tell whether feature maps x [N, C, H, W] are float32, of a CPU, for inference."""
+    return (
+        x.dtype == torch.float32
+        and x.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and kernels() is not None
+    )
+
+
+def takes(x: Tensor, weight: Tensor) -> bool:
+    """Tell whether a convolution of x [N, I, H, W] with weight [O, I, K, K] is made here.
+
+    That is "same" or doubling, of 3x3, with channels that fill vectors.
+    """
+    outputs, inputs, *kernel = weight.shape
+    return kernel == [3, 3] and inputs % 8 == 0 and outputs % 16 == 0 and draws(x)
+
+
+def conv3x3(x: Tensor, weight: Tensor, scale: float = 1.0) -> Tensor:
+    """Convolve x [N, I, H, W] with scale * weight [O, I, 3, 3], stride 1, "same" padding."""
+    style = np.ones(weight.shape[1], np.float32)
+    factor = np.full(weight.shape[0], scale, np.float32)
+    out = _empty(x, len(factor), 1)
+    for sample, result in zip(x, out, strict=True):
+        _same(sample, _Weights(_flat(weight), style, factor), None, result)
+    return out
+
+
+def styled_conv(
+    x: Tensor, weight: Tensor, style: Tensor, noise: Tensor, bias: Tensor, *, gain: float, up: bool
+) -> Tensor:
+    """Draw a synthesis layer: leaky_relu(gain * modulated_conv(x) + noise + bias), slope 0.2.
+
+    Args:
+        x: [N, I, H, W].
+        weight: [O, I, 3, 3], near N(0, 1).
+        style: One factor per sample and input channel [N, I].
+        noise: [1 or N, 1, H', W'], multiplied by its weight and the gain.
+        bias: [O], multiplied by the gain.
+        gain: Factor on the demodulated convolution.
+        up: Double the resolution.
+
+    Returns:
+        [N, O, H', W'], channels-last; H' is H, or 2H with `up`.
+    """
+    out = _empty(x, len(bias), 2 if up else 1)
+    numbers, offset = _flat(weight), _flat(bias)
+    scale, gain = np.float32(1 / np.sqrt(weight[0].numel())), np.float32(gain)
+    noises = noise.expand(len(x), -1, -1, -1)
+    for sample, own, shift, result in zip(x, style, noises, out, strict=True):
+        weights = _Weights(numbers, _flat(own), np.empty(len(bias), np.float32))
+        _share(
+            len(bias),
+            lambda a, b, w=weights: _made().demodulated(
+                w.numbers, w.style, scale, gain, a, b, w.factor
+            ),
+        )
+        (_doubled if up else _same)(sample, weights, _Finish(offset, _flat(shift)), result)
+    return out
+
+
+def picture(x: Tensor, weight: Tensor, style: Tensor, bias: Tensor, skip: Tensor | None) -> Tensor:
+    """Draw maps [N, I, H, W] as RGB [N, 3, H, W], added to the doubled skip [N, 3, H/2, W/2].
+
+    weight: [3, I, 1, 1], near N(0, 1); style: [N, I]; bias: [3].
+    """
+    height, width = x.shape[2:]
+    out = torch.empty(len(x), 3, height, width)
+    own = style[:, None] * weight[:, :, 0, 0].float() * (1 / math.sqrt(weight.shape[1]))
+    offset, none = _flat(bias), np.empty(0, np.float32)
+    for sample in range(len(x)):
+        source, numbers, target = _pixels(x[sample]), _flat(own[sample]), _flat(out[sample])
+        before = none if skip is None else _flat(skip[sample])
+        _share(
+            height,
+            lambda a, b, s=source, n=numbers, k=before, t=target: _made().picture_rows(
+                s, height, width, x.shape[1], n, offset, k, a, b, t
+            ),
+        )
+    return out
+
+
+class _Weights(NamedTuple):
+    """Those of one convolution: numbers [O, I, 3, 3] times style [I] and factor [O]."""
+
+    numbers: np.ndarray
+    style: np.ndarray
+    factor: np.ndarray
+
+    def in_form(self, make: Callable[..., None], points: int) -> np.ndarray:
+        """As a kernel reads them."""
+        filters = np.empty(points * len(self.factor) * len(self.style), np.float32)
+        _share(len(self.factor) // 16, lambda a, b: make(*self, a, b, filters))
+        return filters
+
+
+class _Finish(NamedTuple):
+    """What follows a convolution: bias [O] and shift [H * W] are added, then a leaky ReLU."""
+
+    bias: np.ndarray
+    shift: np.ndarray
+
+
+def _same(x: Tensor, weights: _Weights, finish: _Finish | None, out: Tensor) -> None:
+    """Convolve one map [I, H, W] into another [O, H, W]."""
+    inputs, height, width = x.shape
+    source, target = _pixels(x), _pixels(out)
+    end = (*(finish or _NO_FINISH), finish is not None)
+    if min(height, width) < LEAST_SIDE or height % TILE or width % TILE:
+        _share(
+            len(out) // 16,
+            lambda a, b: _made().direct(
+                source, height, width, inputs, *weights, *end, a, b, target
+            ),
+        )
+        return
+    tiles = height * width // TILE**2
+    if tiles <= FEW_TILES and inputs >= MANY_CHANNELS:
+        chunk = -(-tiles // 6) * 6
+        patches = np.empty(36 * chunk * inputs, np.float32)
+        _share(
+            tiles,
+            lambda a, b: _made().all_tiles(source, height, width, inputs, chunk, a, b, patches),
+        )
+        _share(
+            len(out) // 16,
+            lambda a, b: _made().winograd_panels(
+                patches, chunk, height, width, inputs, *weights, *end, a, b, target
+            ),
+        )
+        return
+    filters = weights.in_form(_made().winograd_filters, 36)
+    chunk = CHUNK if inputs >= MANY_CHANNELS else SMALL_CHUNK
+    _share(
+        tiles,
+        lambda a, b: _made().winograd_tiles(
+            source, height, width, inputs, filters, len(out), *end,
+            min(chunk, -(b - a) // 6 * -6), a, b, target,
+        ),
+    )  # fmt: skip
+
+
+def _doubled(x: Tensor, weights: _Weights, finish: _Finish, out: Tensor) -> None:
+    """Double one map [I, H, W] into another [O, 2H, 2W]."""
+    inputs, height, width = x.shape
+    source, target = _pixels(x), _pixels(out)
+    filters = weights.in_form(_made().doubling_filters, 9)
+    strip = min(max(2, STRIP // width), 2 * height + 4)
+    _share(
+        height,
+        lambda a, b: _made().doubled_rows(
+            source, height, width, inputs, filters, len(out), *finish, strip, a, b, target
+        ),
+    )
+
+
+def _made() -> ModuleType:
+    module = kernels()
+    assert module is not None, "takes() was not asked"
+    return module
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    """All numbers in order."""
+    return x.float().contiguous().view(-1).numpy()
+
+
+def _pixels(x: Tensor) -> np.ndarray:
+    """All numbers of a map [C, H, W], channels last; a view where they lie so."""
+    return x.permute(1, 2, 0).contiguous().view(-1).numpy()
+
+
+def _empty(x: Tensor, outputs: int, factor: int) -> Tensor:
+    size = (len(x), outputs, x.shape[2] * factor, x.shape[3] * factor)
+    return torch.empty(size, memory_format=torch.channels_last)
+
+
+_NO_FINISH = _Finish(np.zeros(1, np.float32), np.zeros(1, np.float32))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="kernels")
+
+
+def _share(count: int, work: Callable[[int, int], None]) -> None:
+    """Let PyTorch's number of threads do work(first, last) for parts of range(count)."""
+    parts = min(torch.get_num_threads(), count)
+    if parts < 2:  # noqa: PLR2004  alone
+        work(0, count)
+        return
+    edges = [count * part // parts for part in range(parts + 1)]
+    others = [_pool(parts - 1).submit(work, *edges[k : k + 2]) for k in range(1, parts)]
+    work(*edges[:2])
+    for other in others:
+        other.result()
