@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 
@@ -16,6 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from dualstyle.cli.console import pick_device
     from dualstyle.errors import DualStyleError
     from dualstyle.memory import keep_freed_memory
+    from dualstyle.native import kernels
     from dualstyle.sources import library_at_home
     from dualstyle.stylizer import Stylizer
     from dualstyle.ui.layout import build_demo, launch_options
@@ -30,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = launch_options(stylizer, library.catalogue)
     except DualStyleError as error:
         return _failed(str(error))
+    # Compiled on the first start of all, for some ten seconds: while a visitor still looks around.
+    threading.Thread(target=kernels, daemon=True).start()
     demo.launch(server_name=args.host, server_port=args.port, **options)
     return 0
 

@@ -37,8 +37,8 @@ def kernels() -> ModuleType | None:
         return None
     try:
         from dualstyle import kernels as module
-    except ImportError as error:
-        log.info("no compiled kernels, PyTorch's convolutions are used: %s", error)
+    except (ImportError, OSError) as error:  # not installed, or a full disk
+        log.warning("no compiled kernels, drawing is several times slower: %s", error)
         return None
     return module
 
@@ -166,7 +166,9 @@ def _same(x: Tensor, weights: _Weights, finish: _Finish | None, out: Tensor) -> 
         patches = np.empty(36 * chunk * inputs, np.float32)
         _share(
             tiles,
-            lambda a, b: _made().all_tiles(source, height, width, inputs, chunk, a, b, patches),
+            lambda a, b: _made().transform_tiles(
+                source, height, width, inputs, 0, a, b, chunk, patches
+            ),
         )
         _share(
             len(out) // 16,

@@ -9,20 +9,20 @@ wanted.
 from dualstyle.kernels.doubling import doubled_rows, doubling_filters, picture_rows
 from dualstyle.kernels.primitives import demodulated
 from dualstyle.kernels.same import (
-    all_tiles,
     direct,
+    transform_tiles,
     winograd_filters,
     winograd_panels,
     winograd_tiles,
 )
 
 __all__ = [
-    "all_tiles",
     "demodulated",
     "direct",
     "doubled_rows",
     "doubling_filters",
     "picture_rows",
+    "transform_tiles",
     "winograd_filters",
     "winograd_panels",
     "winograd_tiles",

@@ -230,7 +230,7 @@ def _tile_out(
 
 
 @compiled
-def _tiles_in(
+def transform_tiles(
     x: Floats,
     height: int,
     width: int,
@@ -241,7 +241,10 @@ def _tiles_in(
     chunk: int,
     tiles: Floats,
 ) -> None:
-    """Transform patches first .. last - 1 of x into tiles [36, chunk, I]; `start` goes to tile 0."""
+    """Transform patches first .. last - 1 of x [H, W, I] into tiles [36, chunk, I].
+
+    Patch number `start` is tile 0.
+    """
     across = width // TILE
     patch = np.empty(POINTS * inputs, np.float32)
     half = np.empty(POINTS * GROUP, np.float32)
@@ -253,21 +256,6 @@ def _tiles_in(
         else:
             _cut(x, height, width, inputs, top, left, patch)
             _tile_in(patch, 0, PATCH * inputs, inputs, half, tiles, tile - start, chunk)
-
-
-@compiled
-def all_tiles(
-    x: Floats,
-    height: int,
-    width: int,
-    inputs: int,
-    chunk: int,
-    first: int,
-    last: int,
-    tiles: Floats,
-) -> None:
-    """Transform patches first .. last - 1 of x [H, W, I] into tiles [36, chunk, I]."""
-    _tiles_in(x, height, width, inputs, 0, first, last, chunk, tiles)
 
 
 @compiled
@@ -340,7 +328,7 @@ def winograd_tiles(
     half = np.empty(POINTS * GROUP, np.float32)
     for start in range(first, last, chunk):
         count = min(chunk, last - start)
-        _tiles_in(x, height, width, inputs, start, start, start + count, chunk, tiles)
+        transform_tiles(x, height, width, inputs, start, start, start + count, chunk, tiles)
         _multiply_tiles(tiles, inputs, filters, outputs, chunk, count, products)
         for tile in range(start, start + count):
             pixel = tile // across * TILE * width + tile % across * TILE
