@@ -21,10 +21,10 @@ from torch import Tensor
 
 CHUNK, SMALL_CHUNK = 126, 78  # tiles made at a time; no power of two, or their lines would collide
 MANY_CHANNELS = 256  # from here on the filters are read so often that more tiles must share them
-STRIP = 256  # [px] of x about, whose doubled rows are made at a time
+STRIP = 128  # [px] of x about, whose doubled rows are made at a time
 FEW_TILES = 64  # so few are transformed all at once, and the weights panel by panel
 LEAST_SIDE = 16  # [px] for Winograd; below, transforming the weights costs more than it saves
-TILE = 4  # [px] it needs whole ones
+TILE, POINTS, PANEL, TAPS = 4, 36, 16, 9  # as in dualstyle/kernels, which is imported late
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def takes(x: Tensor, weight: Tensor) -> bool:
     That is "same" or doubling, of 3x3, with channels that fill vectors.
     """
     outputs, inputs, *kernel = weight.shape
-    return kernel == [3, 3] and inputs % 8 == 0 and outputs % 16 == 0 and draws(x)
+    return kernel == [3, 3] and inputs % 8 == 0 and outputs % PANEL == 0 and draws(x)
 
 
 def conv3x3(x: Tensor, weight: Tensor, scale: float = 1.0) -> Tensor:
@@ -91,14 +91,14 @@ def styled_conv(
     """
     out = _empty(x, len(bias), 2 if up else 1)
     numbers, offset = _flat(weight), _flat(bias)
-    scale, gain = np.float32(1 / np.sqrt(weight[0].numel())), np.float32(gain)
+    scale, total = np.float32(1 / math.sqrt(weight[0].numel())), np.float32(gain)
     noises = noise.expand(len(x), -1, -1, -1)
     for sample, own, shift, result in zip(x, style, noises, out, strict=True):
         weights = _Weights(numbers, _flat(own), np.empty(len(bias), np.float32))
         _share(
             len(bias),
             lambda a, b, w=weights: _made().demodulated(
-                w.numbers, w.style, scale, gain, a, b, w.factor
+                w.numbers, w.style, scale, total, a, b, w.factor
             ),
         )
         (_doubled if up else _same)(sample, weights, _Finish(offset, _flat(shift)), result)
@@ -136,7 +136,7 @@ class _Weights(NamedTuple):
     def in_form(self, make: Callable[..., None], points: int) -> np.ndarray:
         """As a kernel reads them."""
         filters = np.empty(points * len(self.factor) * len(self.style), np.float32)
-        _share(len(self.factor) // 16, lambda a, b: make(*self, a, b, filters))
+        _share(len(self.factor) // PANEL, lambda a, b: make(*self, a, b, filters))
         return filters
 
 
@@ -154,7 +154,7 @@ def _same(x: Tensor, weights: _Weights, finish: _Finish | None, out: Tensor) -> 
     end = (*(finish or _NO_FINISH), finish is not None)
     if min(height, width) < LEAST_SIDE or height % TILE or width % TILE:
         _share(
-            len(out) // 16,
+            len(out) // PANEL,
             lambda a, b: _made().direct(
                 source, height, width, inputs, *weights, *end, a, b, target
             ),
@@ -163,7 +163,7 @@ def _same(x: Tensor, weights: _Weights, finish: _Finish | None, out: Tensor) -> 
     tiles = height * width // TILE**2
     if tiles <= FEW_TILES and inputs >= MANY_CHANNELS:
         chunk = -(-tiles // 6) * 6
-        patches = np.empty(36 * chunk * inputs, np.float32)
+        patches = np.empty(POINTS * chunk * inputs, np.float32)
         _share(
             tiles,
             lambda a, b: _made().transform_tiles(
@@ -171,13 +171,13 @@ def _same(x: Tensor, weights: _Weights, finish: _Finish | None, out: Tensor) -> 
             ),
         )
         _share(
-            len(out) // 16,
+            len(out) // PANEL,
             lambda a, b: _made().winograd_panels(
                 patches, chunk, height, width, inputs, *weights, *end, a, b, target
             ),
         )
         return
-    filters = weights.in_form(_made().winograd_filters, 36)
+    filters = weights.in_form(_made().winograd_filters, POINTS)
     chunk = CHUNK if inputs >= MANY_CHANNELS else SMALL_CHUNK
     _share(
         tiles,
@@ -192,8 +192,8 @@ def _doubled(x: Tensor, weights: _Weights, finish: _Finish, out: Tensor) -> None
     """Double one map [I, H, W] into another [O, 2H, 2W]."""
     inputs, height, width = x.shape
     source, target = _pixels(x), _pixels(out)
-    filters = weights.in_form(_made().doubling_filters, 9)
-    strip = min(max(2, STRIP // width), 2 * height + 4)
+    filters = weights.in_form(_made().doubling_filters, TAPS)
+    strip = min(max(1, STRIP // width) * 2, 2 * height + 4)
     _share(
         height,
         lambda a, b: _made().doubled_rows(
@@ -234,7 +234,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 def _share(count: int, work: Callable[[int, int], None]) -> None:
     """Let PyTorch's number of threads do work(first, last) for parts of range(count)."""
     parts = min(torch.get_num_threads(), count)
-    if parts < 2:  # noqa: PLR2004  alone
+    if parts <= 1:
         work(0, count)
         return
     edges = [count * part // parts for part in range(parts + 1)]

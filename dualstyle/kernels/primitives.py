@@ -135,8 +135,7 @@ def _constant(number: float) -> Any:
     return ir.Constant(_VECTOR, [_NUMBER(number)] * LANES)
 
 
-@intrinsic
-def product(_, a, a_at, a_step, b, b_at, c, c_at, c_step, inner, more):  # noqa: ANN001, ANN201
+def _product(_, a, a_at, a_step, b, b_at, c, c_at, c_step, inner, more):  # noqa: ANN001, ANN202
     """Set c [6, 16] to a [6, inner] times b [inner, 16], or raise it by that; b is dense."""
 
     def code(context: Any, builder: Any, signature: Any, values: Sequence[Any]) -> Any:
@@ -173,6 +172,9 @@ def product(_, a, a_at, a_step, b, b_at, c, c_at, c_step, inner, more):  # noqa:
         return context.get_dummy_value()
 
     return types.void(a, a_at, a_step, b, b_at, c, c_at, c_step, inner, more), code
+
+
+product: Any = intrinsic(_product)
 
 
 def combination(matrix: Matrix) -> Any:

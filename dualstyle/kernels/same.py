@@ -22,7 +22,7 @@ from dualstyle.kernels.primitives import (
     multiply,
 )  # fmt: skip
 
-PRIMITIVES = "a98146bc8d2e"  # see there
+PRIMITIVES = "80a4d0c26fef"  # see there
 TILE = 4  # [px] side of a tile of results
 PATCH = TILE + 2  # [px] side of what a tile reads
 POINTS = PATCH * PATCH
