@@ -57,6 +57,7 @@ $(RUNTIME): requirements.txt constraints.txt
 	  exit 1; }
 	$(PIP) install --no-deps $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
 	$(PIP) install -c constraints.txt -r requirements.txt
+	$(BIN)/python -c 'from dualstyle.native import kernels; kernels()'  # compiled once
 	@touch $@
 
 $(DEV): $(RUNTIME) requirements-dev.txt
