@@ -18,7 +18,6 @@ from typing import Literal
 
 from dualstyle import hub
 from dualstyle.catalogue import POCKET, Catalogue, Domain, load_catalogue
-from dualstyle.catalogue import pin as write_pins
 from dualstyle.checkpoints import read_header
 from dualstyle.config import Space, WeightFile
 from dualstyle.errors import CatalogueError, CheckpointError, HubError
@@ -35,6 +34,7 @@ from dualstyle.layouts import (
     unpinned,
 )
 from dualstyle.own_domains import default_domains, with_own_domains
+from dualstyle.pins import write_pins
 from dualstyle.store import Converted, Store, default_cache
 
 OFFICIAL_SPACE: Space = "z+"  # of the encoder that the authors advise for stylizing
