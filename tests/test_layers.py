@@ -18,7 +18,7 @@ LAYER = {
     "models": 2, "faces": 2, "hub": 2, "catalogue": 2, "official_names": 2,
     "pickles": 2, "recognition": 2, "codes": 2,
     "pins": 2.5,  # written into the files that catalogue reads
-    "checkpoints": 3, "structure": 3,
+    "checkpoints": 3, "structure": 3, "drawing": 3,
     "layouts": 3.5, "conversion": 3.5,  # official files to those of checkpoints
     "store": 3.7,  # the cache of what conversion makes
     "own_domains": 3.7,  # that the user has trained
