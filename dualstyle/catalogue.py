@@ -15,18 +15,16 @@ table, and what the domain writes itself comes on top. A base may have a base.
     bundled = "pocket"                             instead of repos and files
     pin = { revision, "models/...": { sha256, size } }
 
-The ``pin`` table is written by ``pin()``. It belongs to the domain even for files that domains
-share (the encoders): it says with which bytes, of which commit, this domain was drawn.
+The ``pin`` table is written by `dualstyle.pins`. It belongs to the domain even for files that
+domains share (the encoders): it says with which bytes, of which commit, this domain was drawn.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
-import shutil
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -42,8 +40,6 @@ LONGEST_NAME = 64  # characters
 _COMMIT = re.compile("[0-9a-f]{40}")
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 _DOMAIN_NAME = re.compile("[a-z0-9]+(-[a-z0-9]+)*")
-_PIN_HEADER = re.compile(r"\s*\[\s*pin\s*\]\s*(#.*)?")
-_PIN_LINE = re.compile(r"""\s*["']?(?P<key>[\w./+-]+)["']?\s*=[^#]*(?P<comment>#.*)?""")
 
 T = TypeVar("T")
 
@@ -176,83 +172,6 @@ def load_own_domain(path: Path) -> Domain:
     """
     values, label = _read(path, ())
     return _domain(path.parent.name, _Table(f"{path.parent.name}/{label}", values), path.parent)
-
-
-def pin(path: Path, revision: str, files: Iterable[WeightFile]) -> None:
-    """Write a commit and the hashes of its files into the ``pin`` table of a domain file.
-
-    Only lines of that table change; comments, order and everything else stay. Hashes of files
-    that are not handed in are kept if the commit is the same, and dropped if it is another.
-
-    Args:
-        path: The domain's file.
-        revision: Commit, 40 hex digits.
-        files: Files of the domain, with hash and size.
-
-    Raises:
-        CatalogueError: The file is malformed, or not written so that lines can be exchanged; it
-            is left as it was.
-    """
-    load_domain(path)
-    text = path.read_bytes().decode()
-    before = tomllib.loads(text)
-    old = before.pop("pin", {})
-    wanted = {"revision": json.dumps(revision)}
-    if old.get("revision") == revision:
-        wanted |= {key: _pin_value(value) for key, value in old.items() if key != "revision"}
-    wanted |= {file.name: _pin_value({"sha256": file.sha256, "size": file.size}) for file in files}
-    changed = _exchange(text, wanted)
-    try:
-        after = tomllib.loads(changed)
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{path.name}: pin: write this table by hand ({error}).") from error
-    if set(after.pop("pin", {})) != set(wanted) or after != before:
-        raise CatalogueError(f"{path.name}: pin: write this table by hand, one line per file.")
-    load_domain(path, changed)
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        fresh.write_bytes(changed.encode())
-        shutil.copymode(path, fresh)
-        fresh.replace(path)
-    except OSError as error:
-        raise CatalogueError(f"{path} cannot be written ({error.strerror}).") from error
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _pin_value(value: Mapping[str, Any]) -> str:
-    """One file's pin as TOML, which agrees with JSON on text and whole numbers."""
-    pairs = [f"{key} = {json.dumps(item)}" for key, item in value.items() if item is not None]
-    return f"{{ {', '.join(pairs)} }}"
-
-
-def _exchange(text: str, wanted: Mapping[str, str]) -> str:
-    """Exchange the lines of the ``pin`` table, adding it at the end if there is none."""
-    lines = text.splitlines(keepends=True)
-    start = next((i for i, line in enumerate(lines) if _PIN_HEADER.fullmatch(line.rstrip())), None)
-    if start is None:
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n"
-        lines += ["\n", "[pin] # written by fetch --pin\n"]
-        start = len(lines) - 1
-    end = start + 1
-    while end < len(lines) and not lines[end].lstrip().startswith("["):
-        end += 1
-    missing, body = dict(wanted), list[str]()
-    for line in lines[start + 1 : end]:
-        match = _PIN_LINE.fullmatch(line.rstrip())
-        if match is None:
-            body.append(line)
-        elif (value := missing.pop(match["key"], None)) is not None:
-            body.append(_pin_line(match["key"], value, match["comment"]))
-    last = max((i + 1 for i, line in enumerate(body) if line.strip()), default=0)
-    body[last:last] = [_pin_line(key, value) for key, value in missing.items()]
-    return "".join(lines[: start + 1] + body + lines[end:])
-
-
-def _pin_line(key: str, value: str, comment: str | None = None) -> str:
-    name = key if key == "revision" else json.dumps(key)
-    return f"{name} = {value} {comment or ''}".rstrip() + "\n"
 
 
 class _Table:

@@ -11,7 +11,6 @@ No account and no token is ever used; ``HF_ENDPOINT``, ``HF_HOME``, ``HF_HUB_OFF
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import re
@@ -20,7 +19,6 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2  # the client of huggingface_hub 2; only to name what can go wrong on a network
@@ -44,6 +42,7 @@ from huggingface_hub.utils import WeakFileLock, hf_raise_for_status
 
 from dualstyle.config import WeightFile
 from dualstyle.errors import HubError
+from dualstyle.verification import SHA256, DamagedError, Fetched, Remote, verify
 
 Progress = Callable[[int, int | None, str], None]  # bytes there, bytes in all if known, file name
 
@@ -56,7 +55,6 @@ ADVICE = (
 )
 
 _COMMIT = re.compile("[0-9a-f]{40}")
-_SHA256 = re.compile("[0-9a-f]{64}")
 _ETAG = re.compile("[0-9A-Za-z_-]{1,128}")  # it becomes a file name
 _OK, _PARTIAL_CONTENT = 200, 206
 _RANGE_NOT_SATISFIABLE = 416
@@ -64,41 +62,6 @@ _SERVER_ERROR = 500
 _PASSING = (408, 429)  # timeout, too many requests
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """A file that is on this machine and is what it was promised to be."""
-
-    path: Path
-    repo: str  # the repository that had it
-    revision: str  # commit, 40 hex digits
-    sha256: str  # 64 hex digits, of the bytes at `path`
-    size: int  # [bytes]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Remote:
-    """What the hub states about a file."""
-
-    repo: str
-    name: str
-    commit: str
-    etag: str  # the SHA-256 of a large file, the git id of a small one
-    size: int | None
-    url: str
-
-    def blob(self, cache: Path) -> Path:
-        """Where the bytes lie in the cache."""
-        return _storage(cache, self.repo) / "blobs" / self.etag
-
-    def pointer(self, cache: Path) -> Path:
-        """Where the file is found under its own name."""
-        return _storage(cache, self.repo) / "snapshots" / self.commit / self.name
-
-
-class _DamagedError(HubError):
-    """A file was not what the hub had stated; it has been deleted."""
 
 
 def fetch(
@@ -186,7 +149,7 @@ def fetch_address(
         HubError: It could not be had, or is not the file it should be.
     """
     path, host = folder / file.name, address.partition("://")[2].partition("/")[0]
-    remote = _Remote(repo=host, name=file.name, commit="", etag="", size=file.size, url=address)
+    remote = Remote(repo=host, name=file.name, commit="", etag="", size=file.size, url=address)
     if _sound(path, file, remote) is not None:
         return path
     if offline or constants.is_offline_mode():
@@ -204,7 +167,7 @@ def fetch_address(
                 raise HubError(f"{file.name}: {host} cannot be reached.") from error
             except (httpx2.TransportError, HfHubHTTPError):
                 _download(remote, part, progress)
-            _verify(part, file, remote)
+            verify(part, file, remote)
             part.replace(path)
     except OSError as error:
         raise HubError(f"{file.name} cannot be stored in {folder} ({error}).") from error
@@ -226,12 +189,6 @@ def find_in_cache(file: WeightFile, repo: str, *, revision: str | None = None) -
     return Path(found) if isinstance(found, str) else None
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _storage(cache: Path, repo: str) -> Path:
     return cache / repo_folder_name(repo_id=repo, repo_type="model")
 
@@ -249,14 +206,14 @@ def _reason(error: HfHubHTTPError | HFValidationError, revision: str | None) -> 
     return f"the hub answered {error.response.status_code}"
 
 
-def _ask(file: WeightFile, repo: str, revision: str | None, endpoint: str | None) -> _Remote:
+def _ask(file: WeightFile, repo: str, revision: str | None, endpoint: str | None) -> Remote:
     """Ask the hub for commit, hash and size, and hold them against the pinned ones."""
     url = hf_hub_url(repo, file.name, revision=revision, endpoint=endpoint)
     stated = get_hf_file_metadata(url, token=False, timeout=TIMEOUT, endpoint=endpoint)
     commit, etag = stated.commit_hash or "", stated.etag or ""
     if not _COMMIT.fullmatch(commit) or not _ETAG.fullmatch(etag):
         raise HubError(f"{url} does not answer like a model hub; check HF_ENDPOINT and the proxy.")
-    sha256 = etag if _SHA256.fullmatch(etag) else None
+    sha256 = etag if SHA256.fullmatch(etag) else None
     for what, pinned, got in (
         ("SHA-256", file.sha256, sha256),
         ("size", file.size, stated.size),
@@ -268,18 +225,20 @@ def _ask(file: WeightFile, repo: str, revision: str | None, endpoint: str | None
             )
     # From here on the commit is named, so that a branch that moves meanwhile changes nothing.
     url = hf_hub_url(repo, file.name, revision=commit, endpoint=endpoint)
-    return _Remote(repo=repo, name=file.name, commit=commit, etag=etag, size=stated.size, url=url)
+    return Remote(repo=repo, name=file.name, commit=commit, etag=etag, size=stated.size, url=url)
 
 
 def _obtain(
     file: WeightFile,
-    remote: _Remote,
+    remote: Remote,
     revision: str | None,
     cache: Path,
     progress: Progress | None,
 ) -> Fetched:
     """Use the cached bytes if they are sound; download them otherwise."""
-    storage, blob, pointer = _storage(cache, remote.repo), remote.blob(cache), remote.pointer(cache)
+    storage = _storage(cache, remote.repo)
+    blob = storage / "blobs" / remote.etag
+    pointer = storage / "snapshots" / remote.commit / remote.name
     lock = cache / ".locks" / storage.name / f"{remote.etag}.lock"
     try:
         if (found := _sound(pointer, file, remote)) is not None:
@@ -296,7 +255,7 @@ def _obtain(
                 return found  # somebody else was fetching it
             part = blob.with_name(f"{blob.name}.incomplete")
             _download(remote, part, progress)
-            checked = _verify(part, file, remote)
+            checked = verify(part, file, remote)
             part.replace(blob)
             _link(blob, pointer)
     except OSError as error:
@@ -347,76 +306,29 @@ def _first_cached(
         commit = path.relative_to(_storage(cache, repo) / "snapshots").parts[0]
         # The bytes behind a snapshot are named by their hash; without links there is no such name.
         etag = path.resolve().name if path.is_symlink() else ""
-        remote = _Remote(
-            repo=repo, name=file.name, commit=commit, etag=etag, size=file.size, url=""
-        )
-        checked = _sound(path, file, remote) if repairable else _verify(path, file, remote)
+        remote = Remote(repo=repo, name=file.name, commit=commit, etag=etag, size=file.size, url="")
+        checked = _sound(path, file, remote) if repairable else verify(path, file, remote)
         if checked is not None:
             return checked
     return None
 
 
-def _sound(path: Path, file: WeightFile, remote: _Remote) -> Fetched | None:
+def _sound(path: Path, file: WeightFile, remote: Remote) -> Fetched | None:
     """Verify a file that may be absent or damaged; None means that it must be downloaded."""
     if not path.is_file():
         return None
     try:
-        return _verify(path, file, remote)
-    except _DamagedError as error:
+        return verify(path, file, remote)
+    except DamagedError as error:
         _log.warning("%s It is downloaded again.", error)
         return None
-
-
-def _verify(path: Path, file: WeightFile, remote: _Remote) -> Fetched:
-    """Hold a file against what the hub states and against what is pinned.
-
-    Raises:
-        _DamagedError: It is not what the hub states, or (where the hub's word is not known) not
-            what is pinned; it has been deleted.
-        HubError: It is what the hub states, but not what is pinned.
-    """
-    size, sha256 = path.stat().st_size, sha256_of(path)
-    wanted: list[tuple[str, object, object]] = [("size", remote.size, size)]
-    by_hash = True
-    if _SHA256.fullmatch(remote.etag):
-        wanted.append(("SHA-256", remote.etag, sha256))
-    elif _COMMIT.fullmatch(remote.etag):
-        wanted.append(("git id", remote.etag, _git_id(path)))
-    else:
-        by_hash = False
-    pinned = [("SHA-256", file.sha256, sha256), ("size", file.size, size)]
-    if not by_hash:
-        wanted += pinned
-    for what, expected, got in wanted:
-        if expected is not None and expected != got:
-            target = path.resolve()
-            path.unlink()
-            target.unlink(missing_ok=True)
-            raise _DamagedError(
-                f"{remote.name} from {remote.repo} is not the file it should be and was deleted: "
-                f"{what} {expected} expected, {got} found."
-            )
-    for what, expected, got in pinned:
-        if expected is not None and expected != got:
-            raise HubError(
-                f"{remote.name} from {remote.repo} is not the pinned file: "
-                f"{what} {expected} expected, {got} found. Check it, or pin it anew (fetch --pin)."
-            )
-    return Fetched(path=path, repo=remote.repo, revision=remote.commit, sha256=sha256, size=size)
-
-
-def _git_id(path: Path) -> str:
-    """The id that git, and so the hub, gives to a file that is not kept apart for its size."""
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: digest).hexdigest()
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _download(remote: _Remote, part: Path, progress: Progress | None) -> None:
+def _download(remote: Remote, part: Path, progress: Progress | None) -> None:
     """Fill `part` up to the whole file, continuing after cuts as long as bytes arrive."""
     reached, failures = _size(part), 0
     room = shutil.disk_usage(part.parent).free
@@ -447,7 +359,7 @@ def _download(remote: _Remote, part: Path, progress: Progress | None) -> None:
             return
 
 
-def _transfer(remote: _Remote, part: Path, progress: Progress | None) -> None:
+def _transfer(remote: Remote, part: Path, progress: Progress | None) -> None:
     """One request: append the rest of the file to `part`, or all of it if that cannot be had."""
     done = _size(part)
     if remote.size is not None and done >= remote.size:

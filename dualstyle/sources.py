@@ -18,7 +18,6 @@ from typing import Literal
 
 from dualstyle import hub
 from dualstyle.catalogue import POCKET, Catalogue, Domain, load_catalogue
-from dualstyle.catalogue import pin as write_pins
 from dualstyle.checkpoints import read_header
 from dualstyle.config import Space, WeightFile
 from dualstyle.errors import CatalogueError, CheckpointError, HubError
@@ -35,7 +34,9 @@ from dualstyle.layouts import (
     unpinned,
 )
 from dualstyle.own_domains import default_domains, with_own_domains
+from dualstyle.pins import write_pins
 from dualstyle.store import Converted, Store, default_cache
+from dualstyle.verification import Fetched, sha256_of
 
 OFFICIAL_SPACE: Space = "z+"  # of the encoder that the authors advise for stylizing
 FIRST_CHOICE = "cartoon"  # of the published domains, when several are there
@@ -207,7 +208,7 @@ class Library:
 
     # ---- fetching ----
 
-    def fetch(self, domain: str, *, pin: bool = False) -> list[hub.Fetched]:
+    def fetch(self, domain: str, *, pin: bool = False) -> list[Fetched]:
         """Download every file of a domain, of one commit, and convert it.
 
         A sampling network that the repository does not have is passed over. Bundled domains have
@@ -224,7 +225,7 @@ class Library:
         """
         chosen = self.catalogue[domain]
         wanted = self._on_hub(unpinned(chosen) if pin else chosen)
-        got: dict[WeightFile, hub.Fetched] = {}
+        got: dict[WeightFile, Fetched] = {}
         for role, file in official_files(wanted).items():
             try:
                 fetched = self._fetch(wanted, file, offline=self.offline)
@@ -246,7 +247,7 @@ class Library:
         self._ready.clear()
         return list(got.values())
 
-    def _fetch(self, domain: Domain, file: WeightFile, *, offline: bool) -> hub.Fetched:
+    def _fetch(self, domain: Domain, file: WeightFile, *, offline: bool) -> Fetched:
         return hub.fetch(
             file,
             domain.repos,
@@ -430,7 +431,7 @@ def _from_converted(domain: Domain, root: Path, origin: Origin) -> DomainFiles:
             f"{extrinsic.path} was made for another StyleGAN2 than {base.path}; "
             "copy files together that belong together."
         )
-    content = extrinsic.source.get("sha256") or hub.sha256_of(extrinsic.path)
+    content = extrinsic.source.get("sha256") or sha256_of(extrinsic.path)
     return DomainFiles(
         domain=domain,
         origin=origin,

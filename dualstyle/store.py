@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dualstyle import hub
 from dualstyle.checkpoints import base_path, read_header
 from dualstyle.config import Space, WeightFile
 from dualstyle.conversion import (
@@ -29,6 +28,7 @@ from dualstyle.conversion import (
 )
 from dualstyle.errors import CheckpointError
 from dualstyle.layouts import CONVERTED, ENCODERS, Role
+from dualstyle.verification import Fetched, sha256_of
 
 _KEY_DIGITS = 16  # of the hash that stands for a folder's path
 
@@ -72,12 +72,12 @@ class Store:
         known = self._known(out)
         if known is not None and facts.items() <= known.source.items():
             return known
-        facts["sha256"] = hub.sha256_of(file)
+        facts["sha256"] = sha256_of(file)
         if known is not None and facts["sha256"] == known.source.get("sha256"):
             return known  # touched or copied, but the same
         return self._convert(role, file, out, facts)
 
-    def of_hub(self, domain: str, role: Role, file: WeightFile, fetched: hub.Fetched) -> Converted:
+    def of_hub(self, domain: str, role: Role, file: WeightFile, fetched: Fetched) -> Converted:
         """Convert a file that was fetched, unless the same is converted; errors as `of_folder`."""
         out = self._place(_repo_folder(fetched.repo), domain, role)
         facts = {

@@ -14,20 +14,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from PIL import Image
-from torch import Tensor
 
 from dualstyle import codes
 from dualstyle.catalogue import Exemplar
 from dualstyle.codes import PICTURE, RANDOM, ExtrinsicCode, IntrinsicCode
-from dualstyle.config import (
-    NUM_STRUCTURE_LAYERS,
-    TRUNK_SIZE,
-    VERSION,
-    Precision,
-    Recipe,
-    Space,
-    StylizeOptions,
-)
+from dualstyle.config import TRUNK_SIZE, VERSION, Precision, Recipe, Space, StylizeOptions
+from dualstyle.drawing import Drawing, draw_plain
 from dualstyle.errors import CatalogueError
 from dualstyle.faces import (
     FACE_SIZE,
@@ -39,10 +31,8 @@ from dualstyle.faces import (
     aligned_as_is,
     choose,
 )
-from dualstyle.images import open_untrusted, to_picture, to_tensor
-from dualstyle.models.dualstylegan import DualStyleGAN
-from dualstyle.models.stylegan2 import Stage, StyleGAN2, Trunk, truncate
-from dualstyle.precision import DTYPES, Wish, choose_precision
+from dualstyle.images import open_untrusted, to_tensor
+from dualstyle.precision import Wish, choose_precision
 from dualstyle.sources import Library
 from dualstyle.structure import Structure, structure_key
 from dualstyle.weights import Weights
@@ -299,21 +289,8 @@ class Stylizer:
         if structure is not None and not self.fits(structure, intrinsic, extrinsic, options):
             raise ValueError("The structure was drawn of another face, style or options.")
         trunk = structure.trunk if structure is not None and final >= TRUNK_SIZE else None
-        generator = self._weights.generator(extrinsic.domains)
-        faces = intrinsic.values.expand(count, -1, -1).split(1)
-        styles = extrinsic.values.expand(count, -1, -1).split(1)
-        passes = [
-            self._draw(
-                generator,
-                (face, intrinsic.space),
-                (style, extrinsic.space),
-                options,
-                range(min(smallest, final), final + 1),
-                trunk,
-            )
-            for face, style in zip(faces, styles, strict=True)
-        ]
-        return _together(passes)
+        shown = range(min(smallest, final), final + 1)
+        return self._drawing(intrinsic, extrinsic, options).pictures(shown, trunk)
 
     def structure(
         self, intrinsic: IntrinsicCode, extrinsic: ExtrinsicCode, options: StylizeOptions
@@ -321,11 +298,7 @@ class Stylizer:
         """Draw one face in one style up to 32 px, for several `render`s that differ in colour."""
         self._check_base(extrinsic.domain, intrinsic.base, "the code of the face")
         key = self._structure_key(intrinsic, extrinsic, options)
-        face: tuple[Tensor, Space] = (intrinsic.values, intrinsic.space)
-        style: tuple[Tensor, Space] = (extrinsic.values, extrinsic.space)
-        with torch.inference_mode():
-            generator = self._weights.generator(extrinsic.domains)
-            return Structure(Trunk.of(self._stages(generator, face, style, options)), key)
+        return Structure(self._drawing(intrinsic, extrinsic, options).trunk(), key)
 
     def fits(
         self,
@@ -346,67 +319,16 @@ class Stylizer:
         drawn_by = f"{revision} {intrinsic.base} {self.precision}"
         return structure_key(intrinsic, extrinsic, options, drawn_by)
 
-    @torch.inference_mode()
-    def _draw(
-        self,
-        generator: DualStyleGAN,
-        face: tuple[Tensor, Space],
-        style: tuple[Tensor, Space],
-        options: StylizeOptions,
-        shown: range,
-        trunk: Trunk | None,
-    ) -> Iterator[Image.Image]:
-        """Draw one sample; yield it at the sizes `shown`."""
-        for stage in self._stages(generator, face, style, options, trunk):
-            if stage.size in shown:
-                yield to_picture(stage.rgb)
-            if stage.size == shown[-1]:
-                return
+    def _drawing(
+        self, intrinsic: IntrinsicCode, extrinsic: ExtrinsicCode, options: StylizeOptions
+    ) -> Drawing:
+        generator = self._weights.generator(extrinsic.domains)
+        return Drawing(generator, intrinsic, extrinsic, options, self._weights.dtypes)
 
-    def _stages(
-        self,
-        generator: DualStyleGAN,
-        face: tuple[Tensor, Space],
-        style: tuple[Tensor, Space],
-        options: StylizeOptions,
-        trunk: Trunk | None = None,
-    ) -> Iterator[Stage]:
-        """Draw one sample in the published order."""
-        base = generator.intrinsic
-        w_plus = self._to_w_plus(base, *face)
-        extrinsic = self._to_w_plus(base, *style)
-        if options.preserve_color:
-            # Published: z+ rows are exchanged before the mapping, w+ rows after it. The mapping
-            # treats each row alone, so this is both. These rows are not truncated.
-            kept = extrinsic[:, :NUM_STRUCTURE_LAYERS]
-            extrinsic = torch.cat([kept, w_plus[:, NUM_STRUCTURE_LAYERS:]], dim=1)
-        w_plus = truncate(w_plus, options.truncation)
-        noise = None
-        if options.noise == RANDOM:
-            noise = base.random_noise(torch.Generator().manual_seed(options.seed))
-        strengths = torch.tensor(options.strengths)
-        dtypes = DTYPES[self.precision]
-        return generator.synthesize(
-            w_plus,
-            extrinsic,
-            strengths,
-            noise=noise,
-            dtype=dtypes.trunk,
-            fine_dtype=dtypes.fine,
-            trunk=trunk,
-        )
-
-    @torch.inference_mode()
     def reconstruct(self, intrinsic: IntrinsicCode, domain: str) -> list[Image.Image]:
         """Draw faces as the encoder understood them: no style, no truncation, stored noise."""
         self._check_base(domain, intrinsic.base, "the code of the face")
-        base = self._weights.intrinsic(domain)
-        pictures, dtypes = [], DTYPES[self.precision]
-        for values in intrinsic.values.split(1):
-            w_plus = self._to_w_plus(base, values, intrinsic.space)
-            *_, last = base.synthesize(w_plus, dtype=dtypes.trunk, fine_dtype=dtypes.fine)
-            pictures.append(to_picture(last.rgb))
-        return pictures
+        return draw_plain(self._weights.intrinsic(domain), intrinsic, self._weights.dtypes)
 
     # ---- all of it ----
 
@@ -498,22 +420,9 @@ class Stylizer:
         revisions = [self._weights.files(domain).revision for domain in extrinsic.domains]
         return "+".join(dict.fromkeys(revisions))
 
-    def _to_w_plus(self, base: StyleGAN2, values: Tensor, space: Space) -> Tensor:
-        """Bring a code [N, L, D] of any space to w+ [N, L, D]."""
-        values = values.to(self.device)
-        return base.repeat_layers(values) if space == "w+" else base.to_w_plus(values)
-
     def _check_base(self, domain: str, base: str, what: str) -> None:
         if base != self.base_of(domain):
             raise ValueError(
                 f"{what[0].upper()}{what[1:]} belongs to another StyleGAN2 than {domain} is built "
                 "on; make it anew for that domain."
             )
-
-
-def _together(passes: Sequence[Iterator[Image.Image]]) -> Iterator[list[Image.Image]]:
-    """Run all passes but the last, then show each size of all with the last one's progress."""
-    *others, last = passes
-    finished = [list(one) for one in others]
-    for pictures in zip(*finished, last, strict=True):
-        yield list(pictures)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dualstyle.catalogue import LANGUAGES, load_catalogue, load_domain, pin
+from dualstyle.catalogue import LANGUAGES, load_catalogue, load_domain
 from dualstyle.config import WeightFile
 from dualstyle.errors import CatalogueError
+from dualstyle.pins import write_pins
 
 STYLES = Path(__file__).parents[1] / "styles"
 COMMIT, OTHER_COMMIT = "1" * 40, "2" * 40
@@ -254,7 +255,7 @@ def test_a_pin_is_added_and_nothing_else_changes(mine):
         WeightFile(name="models/mine/generator.pt", sha256=SHA256, size=11),
         WeightFile(name="models/encoder.pt", sha256=OTHER_SHA256, size=22),
     ]
-    pin(mine, COMMIT, files)
+    write_pins(mine, COMMIT, files)
     text = mine.read_text(encoding="utf-8")
     assert text.startswith(DOMAIN)
     assert load_domain(mine).revision == COMMIT
@@ -263,7 +264,7 @@ def test_a_pin_is_added_and_nothing_else_changes(mine):
     assert {p.name for p in mine.parent.iterdir()} == {
         "_pocket.toml", "_presets.toml", "_published.toml", "mine.toml"
     }  # fmt: skip
-    pin(mine, COMMIT, files)
+    write_pins(mine, COMMIT, files)
     assert mine.read_text(encoding="utf-8") == text
 
 
@@ -289,7 +290,7 @@ def test_a_pin_in_the_middle_keeps_comments_and_order(mine):
     mine.write_text(PINNED, encoding="utf-8")
     encoder = WeightFile(name="models/encoder.pt", sha256=OTHER_SHA256, size=5)
     w_plus = WeightFile(name="models/encoder_wplus.pt", sha256=SHA256, size=6)
-    pin(mine, COMMIT, [encoder, w_plus])
+    write_pins(mine, COMMIT, [encoder, w_plus])
     assert pins(mine) == {
         "models/mine/generator.pt": (SHA256, 1),
         "models/encoder.pt": (OTHER_SHA256, 5),
@@ -305,7 +306,7 @@ def test_a_pin_in_the_middle_keeps_comments_and_order(mine):
 
 def test_another_commit_drops_the_hashes_of_the_old_one(mine):
     mine.write_text(PINNED, encoding="utf-8")
-    pin(mine, OTHER_COMMIT, [WeightFile(name="models/encoder.pt", sha256=SHA256, size=5)])
+    write_pins(mine, OTHER_COMMIT, [WeightFile(name="models/encoder.pt", sha256=SHA256, size=5)])
     assert load_domain(mine).revision == OTHER_COMMIT
     assert pins(mine) == {"models/encoder.pt": (SHA256, 5)}
 
@@ -327,7 +328,7 @@ def test_another_commit_drops_the_hashes_of_the_old_one(mine):
 def test_a_pin_that_cannot_be_written_leaves_the_file_alone(mine, text, revision, name, words):
     mine.write_text(text, encoding="utf-8")
     with pytest.raises(CatalogueError, match=f"^mine.toml.*{words}"):
-        pin(mine, revision, [WeightFile(name=name, sha256=SHA256, size=1)])
+        write_pins(mine, revision, [WeightFile(name=name, sha256=SHA256, size=1)])
     assert mine.read_text(encoding="utf-8") == text
     assert len(list(mine.parent.iterdir())) == 4
 
@@ -336,7 +337,7 @@ def test_a_bundled_domain_has_nothing_to_pin(folder):
     path = folder / "pocket-cartoon.toml"
     path.write_bytes((STYLES / path.name).read_bytes())
     with pytest.raises(CatalogueError, match="pin: is not known here"):
-        pin(path, COMMIT, [])
+        write_pins(path, COMMIT, [])
 
 
 def test_every_published_file_that_ships_can_be_pinned(folder, catalogue):
@@ -344,5 +345,5 @@ def test_every_published_file_that_ships_can_be_pinned(folder, catalogue):
         path = folder / f"{name}.toml"
         path.write_bytes((STYLES / path.name).read_bytes())
         files = catalogue[name].files.all()
-        pin(path, COMMIT, [WeightFile(name=f.name, sha256=SHA256, size=1) for f in files])
+        write_pins(path, COMMIT, [WeightFile(name=f.name, sha256=SHA256, size=1) for f in files])
         assert set(pins(path)) == {f.name for f in files}

@@ -14,6 +14,7 @@ from dualstyle.cli import stylize as verb
 from dualstyle.images import open_untrusted, read_recipe
 from dualstyle.sources import Library
 from dualstyle.stylizer import Stylizer
+from dualstyle.verification import Fetched
 from tests import factory
 from tests.test_stylizer import TwoFaces, portrait
 
@@ -459,9 +460,7 @@ def test_fetched_files_are_listed_and_pins_asked_for(run, monkeypatch, tmp_path)
     def fetch(self, domain, *, pin=False):
         asked.append((domain, pin))
         path = tmp_path / "generator.pt"
-        return [
-            hub.Fetched(path=path, repo="a/b", revision="c" * 40, sha256="0" * 64, size=2_500_000)
-        ]
+        return [Fetched(path=path, repo="a/b", revision="c" * 40, sha256="0" * 64, size=2_500_000)]
 
     monkeypatch.setattr(sources.Library, "fetch", fetch)
     code, said, _ = run("fetch", "comic", "cartoon", "--pin")

@@ -16,7 +16,8 @@ import pytest
 from dualstyle import hub
 from dualstyle.config import WeightFile
 from dualstyle.errors import HubError
-from dualstyle.hub import fetch, find_in_folder, sha256_of
+from dualstyle.hub import fetch, find_in_folder
+from dualstyle.verification import sha256_of
 from tests.loopback_hub import COMMIT, Handler, Hub, serving
 
 FIRST, SECOND = "someone/first", "someone/second"

@@ -14,10 +14,11 @@ PACKAGE = ROOT / "dualstyle"
 # A module that is missing here fails with a KeyError: whoever adds one says where it stands.
 LAYER = {
     "errors": 0, "config": 0, "memory": 0, "kernels": 0, "native": 0.5,
-    "ops": 1, "images": 1, "precision": 1,
+    "ops": 1, "images": 1, "precision": 1, "verification": 1,
     "models": 2, "faces": 2, "hub": 2, "catalogue": 2, "official_names": 2,
     "pickles": 2, "recognition": 2, "codes": 2,
-    "checkpoints": 3, "structure": 3,
+    "pins": 2.5,  # written into the files that catalogue reads
+    "checkpoints": 3, "structure": 3, "drawing": 3,
     "layouts": 3.5, "conversion": 3.5,  # official files to those of checkpoints
     "store": 3.7,  # the cache of what conversion makes
     "own_domains": 3.7,  # that the user has trained

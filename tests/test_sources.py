@@ -25,6 +25,7 @@ from dualstyle.checkpoints import (
 from dualstyle.errors import CatalogueError, CheckpointError, HubError
 from dualstyle.sources import Library, library_at_home
 from dualstyle.store import default_cache
+from dualstyle.verification import sha256_of
 from tests import factory, loopback_hub
 from tests.loopback_hub import COMMIT, Hub, serving
 
@@ -272,7 +273,7 @@ def test_a_model_of_ones_own_is_used_from_a_folder(library, tmp_path):
     files = library(folder).files("pocket-cartoon")
     assert files.origin == "folder"
     assert files.base.parent == folder
-    assert files.revision == hub.sha256_of(files.extrinsic)[:12]
+    assert files.revision == sha256_of(files.extrinsic)[:12]
 
 
 # ---- the bundled model ----
@@ -426,7 +427,7 @@ def test_fetch_gets_everything_and_pin_writes_it_down(library, server, published
     domain = here.catalogue["cartoon"]
     assert domain.revision == COMMIT
     for name, file in zip(names, domain.files.all(), strict=True):
-        assert file.sha256 == hub.sha256_of(published / name)
+        assert file.sha256 == sha256_of(published / name)
         assert file.size == (published / name).stat().st_size
     server.requests.clear()
     load_all(library(at=at, offline=False).files("cartoon"))

@@ -17,9 +17,9 @@ from pathlib import Path
 from PIL import Image
 
 from dualstyle.errors import ImageError
-from dualstyle.hub import sha256_of
 from dualstyle.store import default_cache
 from dualstyle.stylizer import Stylizer
+from dualstyle.verification import sha256_of
 
 SIDE = 128  # [px]
 FACE_SEED = 7  # of the person; another one makes all thumbnails anew
