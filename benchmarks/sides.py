@@ -60,9 +60,11 @@ def generator_work(side: str, kind: str) -> Work:
 
     def draw() -> Tensor:
         for stage in network.synthesize(codes, exemplar, PUBLISHED, **options):
+            rgb = stage.rgb
             if side == "preview" and stage.size == FIRST_SHOWN:
                 break
-        return stage.rgb
+            del stage  # as `Drawing` does
+        return rgb
 
     return draw
 

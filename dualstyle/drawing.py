@@ -69,6 +69,7 @@ class Drawing:
                 yield to_picture(stage.rgb)
             if stage.size == shown[-1]:
                 return
+            del stage  # or its features would stay in memory while the next size is drawn
 
     def _stages(self, trunk: Trunk | None = None) -> Iterator[Stage]:
         """Draw one sample in the published order."""
@@ -101,8 +102,10 @@ def draw_plain(base: StyleGAN2, faces: IntrinsicCode, dtypes: Dtypes) -> list[Im
     pictures = []
     for values in faces.values.split(1):
         w_plus = _to_w_plus(base, values, faces.space)
-        *_, last = base.synthesize(w_plus, dtype=dtypes.trunk, fine_dtype=dtypes.fine)
-        pictures.append(to_picture(last.rgb))
+        for stage in base.synthesize(w_plus, dtype=dtypes.trunk, fine_dtype=dtypes.fine):
+            rgb = stage.rgb
+            del stage  # as above
+        pictures.append(to_picture(rgb))
     return pictures
 
 
