@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -102,10 +103,9 @@ def draw_plain(base: StyleGAN2, faces: IntrinsicCode, dtypes: Dtypes) -> list[Im
     pictures = []
     for values in faces.values.split(1):
         w_plus = _to_w_plus(base, values, faces.space)
-        for stage in base.synthesize(w_plus, dtype=dtypes.trunk, fine_dtype=dtypes.fine):
-            rgb = stage.rgb
-            del stage  # as above
-        pictures.append(to_picture(rgb))
+        stages = base.synthesize(w_plus, dtype=dtypes.trunk, fine_dtype=dtypes.fine)
+        last = deque(stages, maxlen=1).pop()  # the others' features do not stay in memory
+        pictures.append(to_picture(last.rgb))
     return pictures
 
 
