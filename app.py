@@ -32,9 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = launch_options(stylizer, library.catalogue)
     except DualStyleError as error:
         return _failed(str(error))
+    demo.launch(server_name=args.host, server_port=args.port, prevent_thread_lock=True, **options)
     # Compiled on the first start of all, for some ten seconds: while a visitor still looks around.
     threading.Thread(target=kernels, daemon=True).start()
-    demo.launch(server_name=args.host, server_port=args.port, **options)
+    demo.block_thread()
     return 0
 
 
