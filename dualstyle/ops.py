@@ -107,11 +107,14 @@ class EqualConv2d(nn.Module):
         return F.conv2d(x, weight, stride=self.stride, padding=self.padding)
 
 
-def blur(x: Tensor, *, padding: int, gain: float = 1.0) -> Tensor:
-    """Low-pass every channel of [N, C, H, W] by itself; grows the sides by 2*padding - 3."""
+def blur(x: Tensor, *, padding: int, gain: float = 1.0, bias: Tensor | None = None) -> Tensor:
+    """Low-pass every channel of [N, C, H, W] by itself; grows the sides by 2*padding - 3.
+
+    A bias [C] is added before the result is rounded.
+    """
     channels = x.shape[1]
     kernel = blur_kernel(gain).to(x).expand(channels, 1, -1, -1).contiguous()
-    return F.conv2d(x, kernel, padding=padding, groups=channels)
+    return F.conv2d(x, kernel, bias, padding=padding, groups=channels)
 
 
 def upsample_rgb(rgb: Tensor) -> Tensor:
@@ -149,6 +152,7 @@ def modulated_conv2d(
     demodulate: bool = True,
     up: bool = False,
     gain: float = 1.0,
+    bias: Tensor | None = None,
 ) -> Tensor:
     """Convolve each sample with weights scaled by its own style (StyleGAN2, section 2.2).
 
@@ -163,6 +167,7 @@ def modulated_conv2d(
         demodulate: Bring every output channel back to unit expected variance.
         up: Double the resolution (transposed convolution, then the low-pass).
         gain: Factor on the result.
+        bias: [O], added after that; for one sample before the result is rounded to its dtype.
 
     Returns:
         [N, O, H, W], or [N, O, 2H, 2W] with `up`.
@@ -175,20 +180,22 @@ def modulated_conv2d(
             own = own * (demod * gain)
         elif gain != 1:
             own = own * gain
-        return _convolve(x, own.to(x.dtype), up)
-    out = _convolve(x * style.to(x.dtype)[:, :, None, None], scaled.to(x.dtype), up)
+        return _convolve(x, own.to(x.dtype), up, None if bias is None else bias.to(x.dtype))
+    out = _convolve(x * style.to(x.dtype)[:, :, None, None], scaled.to(x.dtype), up, None)
     if demodulate:
         energy = scaled.square().sum(dim=(2, 3))  # [O, I]
         demod = torch.rsqrt(F.linear(style.square(), energy) + EPSILON) * gain  # [N, O]
-        return out * demod.to(x.dtype)[:, :, None, None]
-    return out * gain if gain != 1 else out
+        out = out * demod.to(x.dtype)[:, :, None, None]
+    elif gain != 1:
+        out = out * gain
+    return out if bias is None else out + bias.to(x.dtype)[None, :, None, None]
 
 
-def _convolve(x: Tensor, weight: Tensor, up: bool) -> Tensor:
+def _convolve(x: Tensor, weight: Tensor, up: bool, bias: Tensor | None) -> Tensor:
     weight = weight.contiguous(memory_format=torch.channels_last)
     if up:
-        return blur(_grow(x, weight), padding=1, gain=4.0)
-    return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        return blur(_grow(x, weight), padding=1, gain=4.0, bias=bias)
+    return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def _grow(x: Tensor, weight: Tensor) -> Tensor:
@@ -247,11 +254,10 @@ def styled_conv(
     shift, offset = noise * (noise_weight * GAIN), bias * GAIN
     if native.takes(x, weight):
         return native.styled_conv(x, weight, style, shift, offset, gain=GAIN, up=up)
-    out = modulated_conv2d(x, weight, style, up=up, gain=GAIN)
-    shift, offset = shift.to(out.dtype), offset.to(out.dtype)[None, :, None, None]
+    out = modulated_conv2d(x, weight, style, up=up, gain=GAIN, bias=offset)
     if torch.is_grad_enabled():
-        return F.leaky_relu(out + shift + offset, LEAK)
-    return F.leaky_relu_(out.add_(shift).add_(offset), LEAK)
+        return F.leaky_relu(out + shift.to(out.dtype), LEAK)
+    return F.leaky_relu_(out.add_(shift.to(out.dtype)), LEAK)
 
 
 def styled_conv_reference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -111,9 +112,13 @@ def test_stop_ends_the_grid_within_one_picture(visit, tmp_path, stylizer, monkey
     page.get_by_role("button", name="Many pictures at once").click()
     drawn = []
     render = stylizer.render
-    monkeypatch.setattr(
-        stylizer, "render", lambda *args, **more: drawn.append(1) or render(*args, **more)
-    )
+
+    def slowly(*args, **more):
+        drawn.append(1)
+        time.sleep(0.5)  # else all may be drawn before anybody has pressed the button
+        return render(*args, **more)
+
+    monkeypatch.setattr(stylizer, "render", slowly)
     typed(page.get_by_label("Or these styles"), ",".join("0" * 12))
     page.get_by_role("button", name="Draw my photo in these styles").click()
     expect(grid_pictures(visitor).first).to_be_visible()
