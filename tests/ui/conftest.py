@@ -17,6 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
+from dualstyle import native
 from dualstyle.catalogue import load_catalogue
 from dualstyle.checkpoints import Codes, save_codes, save_network
 from dualstyle.config import EncoderConfig, GeneratorConfig, SamplerConfig
@@ -131,6 +132,7 @@ def make_stylizer(home: Path, cache: Path, finder=None) -> Stylizer:
 
 @pytest.fixture(scope="session")
 def stylizer(home, tmp_path_factory) -> Stylizer:
+    native.kernels()  # loaded before, not while a visitor clicks
     return make_stylizer(home, tmp_path_factory.mktemp("cache"))
 
 

@@ -65,6 +65,7 @@ class Visitor:
         self.page.locator("#photo input[type=file]").first.set_input_files(photo)
 
     def thumbnail(self, style: int):
+        expect(self.page.locator("#drawing")).to_be_hidden()  # while thumbnails come, they move
         return self.page.locator("#styles button.thumbnail-item").nth(style)
 
     @property
@@ -167,6 +168,7 @@ def test_of_a_burst_of_clicks_the_last_one_is_drawn(visit, photo):
     visitor = visit()
     visitor.upload(photo)
     visitor.see_result_of("pocket-cartoon_0")
+    expect(visitor.page.locator("#understood button")).to_have_count(2)  # it moves the styles
     for style in (1, 2, 3, 4, 6):
         visitor.thumbnail(style).click()
     visitor.see_result_of("pocket-cartoon_6")
