@@ -20,7 +20,7 @@ from dualstyle.faces import aligned_as_is
 from dualstyle.images import open_untrusted, save_png
 from dualstyle.store import default_cache
 from dualstyle.ui.handlers_photo import index_of
-from dualstyle.ui.page import NONE_SELECTED, Page, Visit, restated
+from dualstyle.ui.page import NONE_SELECTED, Page, Visit, restated, stored_thumbnail
 from dualstyle.ui.safe_image import MAX_SIDE
 from dualstyle.ui.studio import Studio
 from dualstyle.ui.texts import language_of, say
@@ -92,6 +92,7 @@ class Examples:
             visit.without_photo(),
             photo=known.photo,
             faces=known.faces,
+            crops=tuple(stored_thumbnail(face.picture) for face in known.faces),
             as_is=known.as_is,
             codes=known.codes,
         )
@@ -102,7 +103,6 @@ class Examples:
             faces=gr.update(value=[], selected_index=NONE_SELECTED),
             faces_box=gr.update(visible=False),
             as_is=gr.update(visible=False),
-            understood_box=gr.update(visible=False),
         )
         for page in self.studio.draw(visit, style, wishes, request):
             if isinstance(page.visit, Visit):

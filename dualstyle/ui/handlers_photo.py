@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -68,7 +68,7 @@ class PhotoHandlers:
                 faces = tuple(stylizer.align(photo, face) for face in found)
         if not faces:
             note = gr.update(value=say(language, "no_face"))
-            yield without_photo(visit, language)._replace(note=note, as_is=gr.update(visible=True))
+            yield without_photo(visit, language)._replace(note=note)
             return
         crops = tuple(stored_thumbnail(face.picture) for face in faces)
         several = len(faces) > 1
@@ -78,7 +78,6 @@ class PhotoHandlers:
             faces=gr.update(value=captioned(crops), selected_index=0 if several else None),
             faces_box=gr.update(visible=several),
             as_is=gr.update(visible=True),
-            understood_box=gr.update(visible=False),
         )
         yield from self.studio.draw(visit, style, wishes, request)
 
@@ -96,7 +95,8 @@ class PhotoHandlers:
             return
         side = max(FACE_SIZE, min(*photo.size, LARGEST_CROP))  # as `Stylizer.stylize` encodes it
         face = aligned_as_is(photo, size=side)
-        visit = replace(visit.without_photo(), photo=photo, faces=(face,), as_is=True)
+        crops = (stored_thumbnail(face.picture),)
+        visit = replace(visit.without_photo(), photo=photo, faces=(face,), crops=crops, as_is=True)
         shown = Page(as_is=gr.update(visible=False), faces_box=gr.update(visible=False))
         drawn = self.studio.draw(visit, style, Wishes(*wishes), request)
         yield from restated(chain((shown,), drawn))
@@ -141,25 +141,24 @@ class PhotoHandlers:
         """
         language = language_of(request)
         if visit.chosen is None or not visit.faces:
-            return Understood(understood_box=gr.update(visible=False))
+            return Understood()
         wish, stylizer = Wishes(*wishes), self.studio.stylizer
         with shown_to_visitor(language):
             with self.studio.turn:
                 visit, codes = self.studio.encoded(visit, wish, language)
                 [(number, code)] = codes.items()
                 if code is visit.understood:
-                    return Understood(understood_box=gr.update(visible=True))
+                    return Understood()
                 [plain] = stylizer.reconstruct(code, wish.domain)
             crop = visit.faces[number].picture
             pair = [stylizer.finder.identity(picture) for picture in (crop, plain)]
         distance = None
         if pair[0] is not None and pair[1] is not None:
             distance = identity_distance(pair[0], pair[1])
-        shown = [stored_thumbnail(picture) for picture in (crop, plain)]
+        shown = [visit.crops[number], stored_thumbnail(plain)]
         words = [say(language, key) for key in ("crop_alt", "understood_alt")]
         return Understood(
             visit=replace(visit, understood=code),
-            understood_box=gr.update(visible=True),
             understood=gr.update(value=list(zip(shown, words, strict=True))),
             likeness=gr.update(value=likeness(distance, language)),
         )
@@ -169,7 +168,6 @@ class Understood(NamedTuple):
     """What of the page tells how well a face was understood; the rest must not even be skipped."""
 
     visit: Any = SKIP
-    understood_box: Any = SKIP
     understood: Any = SKIP
     likeness: Any = SKIP
 
@@ -194,8 +192,16 @@ def without_photo(visit: Visit, language: str) -> Page:
         faces_box=gr.update(visible=False),
         understood=gr.update(value=[]),
         understood_box=gr.update(visible=False),
-        as_is=gr.update(visible=False),
+        as_is=gr.update(visible=True),
     )
+
+
+@dataclass(eq=False)
+class Picked:
+    """The last click on a gallery of a visit."""
+
+    at: float = 0.0  # [ms] by the clock of the browser
+    index: Any = None
 
 
 def index_of(picked: object, count: int, language: str) -> int:
@@ -204,7 +210,7 @@ def index_of(picked: object, count: int, language: str) -> int:
     Raises:
         gr.Error: There is no such picture any more.
     """
-    index = picked.index if isinstance(picked, gr.SelectData) else picked
+    index = picked.index if isinstance(picked, Picked) else picked
     if not isinstance(index, int) or not 0 <= index < count:
         raise gr.Error(say(language, "gone"), print_exception=False)
     return index

@@ -173,7 +173,7 @@ def _face_pane() -> tuple[Any, ...]:
         whole = gr.Checkbox(
             label=label("whole"), interactive=True, container=False, elem_id="whole"
         )
-        as_is = gr.Button(label("as_is"), visible=False, size="sm", elem_id="as-is")
+        as_is = gr.Button(label("as_is"), size="sm", elem_id="as-is")
     with gr.Column(visible=False, elem_id="understood-box") as understood_box:
         understood = _thumbnails("understood", "understood")
         likeness = gr.Markdown(elem_id="likeness")
@@ -255,8 +255,9 @@ def _styles_pane(studio: Studio) -> StyleParts:
     with gr.Column(visible=False, elem_id="own-box") as own_box:
         gr.Markdown(label("own"))
         own = _thumbnails("own", "own")
-    drawing = gr.HTML(visible=False, elem_id="drawing")
-    gallery = _thumbnails("styles", "styles")
+    with gr.Column(elem_id="styles-box"):
+        gallery = _thumbnails("styles", "styles")
+        drawing = gr.HTML(visible=False, elem_id="drawing")
     with gr.Accordion(label("own_title"), open=False, elem_id="own-part"):
         gr.Markdown(label("own_info"))
         own_picture = SafeImage(

@@ -117,6 +117,10 @@ class Studio:
         language, started = language_of(request), time.monotonic()
         with shown_to_visitor(language):
             self.check_domain(wishes.domain, language)
+            if visit.faces:
+                rooms = self._rooms(visit, language)
+                visit = rooms.visit
+                yield rooms
             if style is None or style.domain != wishes.domain:
                 style = Style(wishes.domain, self.stylizer.default_style(wishes.domain))
             options = self.options(wishes, language)
@@ -156,6 +160,26 @@ class Studio:
                 seconds=time.monotonic() - started,
             )
             yield self._finished(visit, style, wishes, picture, recipe, (note, alt, named), request)
+
+    def _rooms(self, visit: Visit, language: str) -> Page:
+        """Make room for all that a drawing shows: what grew later would move styles under a click.
+
+        Of a face that is new, the crop is shown at once; see `PhotoHandlers.on_drawn`.
+        """
+        page = Page(
+            visit=visit,
+            strip_box=gr.update(visible=True),
+            understood_box=gr.update(visible=visit.chosen is not None),
+        )
+        known = [code for (face, *_), code in visit.codes.items() if face == visit.chosen]
+        if visit.chosen is None or any(code is visit.understood for code in known):
+            return page
+        crop = (visit.crops[visit.chosen], say(language, "crop_alt"))
+        return page._replace(
+            visit=replace(visit, understood=None),
+            understood=gr.update(value=[crop]),
+            likeness=gr.update(value=""),
+        )
 
     def _structured(
         self,

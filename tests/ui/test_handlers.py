@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 from dataclasses import replace
@@ -13,7 +14,8 @@ import pytest
 from PIL import Image
 
 from dualstyle.images import read_recipe
-from dualstyle.ui.handlers_photo import PhotoHandlers, likeness
+from dualstyle.ui.events import pick
+from dualstyle.ui.handlers_photo import PhotoHandlers, Picked, index_of, likeness
 from dualstyle.ui.handlers_settings import SettingsHandlers
 from dualstyle.ui.handlers_styles import StyleHandlers
 from dualstyle.ui.page import MAX_KEPT, NONE_SELECTED, SKIP, Kept, Page, Visit, file_name, restated
@@ -106,6 +108,39 @@ def test_the_last_update_says_everything_again(photos):
         said = {name for name, value in earlier._asdict().items() if value is not SKIP}
         assert said <= {name for name, value in later._asdict().items() if value is not SKIP}
     assert pages[-1].faces_box["visible"]
+
+
+def test_there_is_room_for_everything_before_anything_is_drawn(photos):
+    """What came later would move the styles away under a click."""
+    pages = list(photos.on_photo(None, picture(800, 400), EMPTY, None, *WISHES))
+    before = next(page for page in pages if page.strip_box is not SKIP)
+    assert before.result is SKIP
+    assert before.strip_box["visible"]
+    assert before.understood_box["visible"]
+    [(crop, _)] = before.understood["value"]
+    assert crop == pages[-1].visit.crops[0]
+
+
+def test_another_face_is_shown_at_once_and_all_faces_have_no_reconstruction(photos):
+    drawn = last(photos.on_photo(None, picture(800, 400), EMPTY, None, *WISHES))
+    visit = photos.on_drawn(None, drawn.visit, *WISHES).visit
+    end = last(photos.on_face(None, 1, visit, None, *WISHES))
+    assert [path for path, _ in end.understood["value"]] == [visit.crops[1]]
+    assert end.likeness["value"] == ""
+    everybody = last(photos.on_all_faces(None, end.visit, None, *WISHES))
+    assert not everybody.understood_box["visible"]
+    again = last(photos.on_face(None, 1, everybody.visit, None, *WISHES))
+    assert again.understood_box["visible"]
+
+
+def test_the_click_that_was_last_counts_though_it_arrives_first():
+    picked = Picked()
+    for at, index in ((30.0, 5), (20.0, 4), (None, 3)):
+        event = gr.SelectData(None, {"index": index, "value": None})
+        assert asyncio.run(pick(at, picked, event)) is picked
+    assert index_of(picked, 8, "en") == 5
+    with pytest.raises(gr.Error, match="no longer here"):
+        index_of(Picked(), 8, "en")
 
 
 def test_an_update_keeps_what_it_does_not_mention():
@@ -201,7 +236,6 @@ def test_the_reconstruction_is_shown_once_for_a_face(photos, drawn):
     (crop, _), (plain, words) = page.understood["value"]
     assert crop != plain
     assert "without any style" in words
-    assert page.understood_box["visible"]
     again = photos.on_drawn(None, page.visit, *WISHES)
     assert again.visit is again.understood is SKIP
 
