@@ -229,7 +229,7 @@ def to_picture(image: Tensor) -> Image.Image:
         image = image[0]
     if image.ndim != BATCH_DIMS - 1 or image.shape[0] != NUM_CHANNELS:
         raise ValueError(f"expected [3, H, W] or [1, 3, H, W], got {list(image.shape)}")
-    levels = (image.detach().float().clamp(-1, 1) + 1) * 127.5
+    levels = image.detach().float().clamp(-1, 1).add_(1).mul_(127.5)
     return Image.fromarray(levels.to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy())
 
 

@@ -1,6 +1,7 @@
 """Where the compiled kernels stand in for PyTorch's operations: float32 inference on an x86 CPU.
 
-`takes` tells whether they do; then `conv3x3` and `styled_conv` draw a layer. Where Numba or AVX2 is
+`takes` tells whether they do; then `conv3x3` and `styled_conv` draw a layer, and `level` all layers
+of a large resolution at once. Where Numba or AVX2 is
 missing, `takes` is false and PyTorch's own convolutions do the same sums.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import ModuleType
@@ -23,6 +24,7 @@ CHUNK, SMALL_CHUNK = 126, 78  # tiles made at a time; no power of two, or their 
 MANY_CHANNELS = 256  # from here on the filters are read so often that more tiles must share them
 STRIP = 128  # [px] of x about, whose doubled rows are made at a time
 FEW_TILES = 64  # so few are transformed all at once, and the weights panel by panel
+LEVEL_SIDE = 256  # [px] of resolutions whose layers are drawn together; their maps are large
 LEAST_SIDE = 16  # [px] for Winograd; below, transforming the weights costs more than it saves
 TILE, POINTS, PANEL, TAPS = 4, 36, 16, 9  # as in dualstyle/kernels, which is imported late
 
@@ -72,55 +74,112 @@ def conv3x3(x: Tensor, weight: Tensor, scale: float = 1.0) -> Tensor:
     return out
 
 
-def styled_conv(
-    x: Tensor, weight: Tensor, style: Tensor, noise: Tensor, bias: Tensor, *, gain: float, up: bool
-) -> Tensor:
-    """Draw a synthesis layer: leaky_relu(gain * modulated_conv(x) + noise + bias), slope 0.2.
+class Layer(NamedTuple):
+    """A synthesis layer: leaky_relu(gain * modulated_conv(x) + noise + bias), slope 0.2."""
 
-    Args:
-        x: [N, I, H, W].
-        weight: [O, I, 3, 3], near N(0, 1).
-        style: One factor per sample and input channel [N, I].
-        noise: [1 or N, 1, H', W'], multiplied by its weight and the gain.
-        bias: [O], multiplied by the gain.
-        gain: Factor on the demodulated convolution.
-        up: Double the resolution.
+    weight: Tensor  # [O, I, 3, 3], near N(0, 1)
+    style: Tensor  # [N, I], one factor per sample and input channel
+    noise: Tensor  # [1 or N, 1, H', W'], multiplied by its weight and the gain
+    bias: Tensor  # [O], multiplied by the gain
+    gain: float  # factor on the demodulated convolution
 
-    Returns:
-        [N, O, H', W'], channels-last; H' is H, or 2H with `up`.
-    """
-    out = _empty(x, len(bias), 2 if up else 1)
-    numbers, offset = _flat(weight), _flat(bias)
-    scale, total = np.float32(1 / math.sqrt(weight[0].numel())), np.float32(gain)
-    noises = noise.expand(len(x), -1, -1, -1)
-    for sample, own, shift, result in zip(x, style, noises, out, strict=True):
-        weights = _Weights(numbers, _flat(own), np.empty(len(bias), np.float32))
-        _share(
-            len(bias),
-            lambda a, b, w=weights: _made().demodulated(
-                w.numbers, w.style, scale, total, a, b, w.factor
-            ),
-        )
-        (_doubled if up else _same)(sample, weights, _Finish(offset, _flat(shift)), result)
+    def samples(self) -> Iterator[tuple[_Weights, _Finish]]:
+        """What the kernels read, sample by sample."""
+        numbers, bias = _flat(self.weight), _flat(self.bias)
+        scale, gain = np.float32(1 / math.sqrt(self.weight[0].numel())), np.float32(self.gain)
+        noises = self.noise.expand(len(self.style), -1, -1, -1)
+        for own, shift in zip(self.style, noises, strict=True):
+            weights = _Weights(numbers, _flat(own), np.empty(len(bias), np.float32))
+            _share(
+                len(bias),
+                lambda a, b, w=weights: _made().demodulated(
+                    w.numbers, w.style, scale, gain, a, b, w.factor
+                ),
+            )
+            yield weights, _Finish(bias, _flat(shift))
+
+
+class ToRGB(NamedTuple):
+    """A layer that makes pictures: a modulated 1x1 convolution and a bias."""
+
+    weight: Tensor  # [3, I, 1, 1], near N(0, 1)
+    style: Tensor  # [N, I]
+    bias: Tensor  # [3]
+
+    def samples(self, skip: Tensor | None) -> Iterator[tuple[np.ndarray, ...]]:
+        """Weights [3, I], bias and the picture before [3, H/2, W/2], sample by sample."""
+        factor = 1 / math.sqrt(self.weight.shape[1])
+        weights = self.style[:, None] * self.weight[:, :, 0, 0].float() * factor
+        bias, none = _flat(self.bias), np.empty(0, np.float32)
+        for sample, own in enumerate(weights):
+            yield _flat(own), bias, none if skip is None else _flat(skip[sample])
+
+
+def styled_conv(x: Tensor, layer: Layer, *, up: bool) -> Tensor:
+    """Draw a layer of x [N, I, H, W]; [N, O, H, W], channels-last, or twice as large with `up`."""
+    out = _empty(x, len(layer.bias), 2 if up else 1)
+    for sample, read, result in zip(x, layer.samples(), out, strict=True):
+        (_doubled if up else _same)(sample, *read, result)
     return out
 
 
-def picture(x: Tensor, weight: Tensor, style: Tensor, bias: Tensor, skip: Tensor | None) -> Tensor:
-    """Draw maps [N, I, H, W] as RGB [N, 3, H, W], added to the doubled skip [N, 3, H/2, W/2].
+def draws_level(x: Tensor, weight: Tensor) -> bool:
+    """Tell whether `level` draws what becomes of x [N, I, H, W]; weight: of its doubling layer."""
+    height, width = x.shape[2:]
+    large = (
+        min(2 * height, 2 * width) >= LEVEL_SIDE and (2 * height) % TILE == (2 * width) % TILE == 0
+    )
+    return large and takes(x, weight)
 
-    weight: [3, I, 1, 1], near N(0, 1); style: [N, I]; bias: [3].
+
+def level(
+    x: Tensor, up: Layer, same: Layer, to_rgb: ToRGB, skip: Tensor, *, kept: bool
+) -> tuple[Tensor, Tensor]:
+    """Draw a resolution at once: a doubling layer, another one, and the picture.
+
+    The largest maps, between the layers, are never made as a whole: getting and clearing their
+    memory costs as much as a good part of the sums.
+
+    Args:
+        x: [N, I, H, W], see `draws_level`.
+        up: Doubles it.
+        same: Comes after it.
+        to_rgb: Makes the picture.
+        skip: The picture before [N, 3, H, W].
+        kept: Whether the features are wanted, for a further resolution.
+
+    Returns:
+        Features [N, O, 2H, 2W], channels-last, or [N, 0]; RGB [N, 3, 2H, 2W].
     """
+    inputs, height, width = x.shape[1:]
+    features = _empty(x, len(same.bias), 2) if kept else x.new_empty(len(x), 0)
+    out = torch.empty(len(x), 3, 2 * height, 2 * width)
+    chunk = CHUNK if len(up.bias) >= MANY_CHANNELS else SMALL_CHUNK
+    layers = zip(up.samples(), same.samples(), to_rgb.samples(skip), strict=True)
+    for sample, ((doubling, end), (further, finish), rgb) in enumerate(layers):
+        source, target = _pixels(x[sample]), _flat(out[sample])
+        y = _pixels(features[sample]) if kept else _flat(features[sample])
+        grown = doubling.in_form(_made().doubling_filters, TAPS)
+        filters = further.in_form(_made().winograd_filters, POINTS)
+        _share(
+            2 * height // TILE,
+            lambda a, b, read=(grown, *end, filters, *finish, *rgb), s=source, y=y, t=target: (
+                _made().level_rows(s, height, width, inputs, *read, chunk, a, b, y, kept, t)
+            ),
+        )
+    return features, out
+
+
+def picture(x: Tensor, to_rgb: ToRGB, skip: Tensor | None) -> Tensor:
+    """Draw maps [N, I, H, W] as RGB [N, 3, H, W], added to the doubled skip [N, 3, H/2, W/2]."""
     height, width = x.shape[2:]
     out = torch.empty(len(x), 3, height, width)
-    own = style[:, None] * weight[:, :, 0, 0].float() * (1 / math.sqrt(weight.shape[1]))
-    offset, none = _flat(bias), np.empty(0, np.float32)
-    for sample in range(len(x)):
-        source, numbers, target = _pixels(x[sample]), _flat(own[sample]), _flat(out[sample])
-        before = none if skip is None else _flat(skip[sample])
+    for sample, read in enumerate(to_rgb.samples(skip)):
+        source, target = _pixels(x[sample]), _flat(out[sample])
         _share(
             height,
-            lambda a, b, s=source, n=numbers, k=before, t=target: _made().picture_rows(
-                s, height, width, x.shape[1], n, offset, k, a, b, t
+            lambda a, b, s=source, read=read, t=target: _made().picture_rows(
+                s, 0, height, width, x.shape[1], *read, a, b, t
             ),
         )
     return out
@@ -135,7 +194,7 @@ class _Weights(NamedTuple):
 
     def in_form(self, make: Callable[..., None], points: int) -> np.ndarray:
         """As a kernel reads them."""
-        filters = np.empty(points * len(self.factor) * len(self.style), np.float32)
+        filters = np.empty(points * (len(self.factor) * len(self.style) + PANEL), np.float32)
         _share(len(self.factor) // PANEL, lambda a, b: make(*self, a, b, filters))
         return filters
 
@@ -167,7 +226,7 @@ def _same(x: Tensor, weights: _Weights, finish: _Finish | None, out: Tensor) -> 
         _share(
             tiles,
             lambda a, b: _made().transform_tiles(
-                source, height, width, inputs, 0, a, b, chunk, patches
+                source, 0, height, width, inputs, 0, a, b, chunk, patches
             ),
         )
         _share(
@@ -182,8 +241,8 @@ def _same(x: Tensor, weights: _Weights, finish: _Finish | None, out: Tensor) -> 
     _share(
         tiles,
         lambda a, b: _made().winograd_tiles(
-            source, height, width, inputs, filters, len(out), *end,
-            min(chunk, -(b - a) // 6 * -6), a, b, target,
+            source, 0, height, width, inputs, filters, len(out), *end,
+            min(chunk, -(b - a) // 6 * -6), a, b, target, 0,
         ),
     )  # fmt: skip
 

@@ -77,7 +77,7 @@ class EqualLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map [..., in_dim] to [..., out_dim]."""
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)  # may be kept in half
-        out = F.linear(x, weight * self.scale, bias * self.lr_mul)
+        out = F.linear(x * self.scale, weight, bias * self.lr_mul)
         return leaky_relu(out) if self.activate else out
 
 
@@ -251,13 +251,21 @@ def styled_conv(
     Returns:
         [N, O, H', W'].
     """
-    shift, offset = noise * (noise_weight * GAIN), bias * GAIN
+    layer = layer_of(weight, style, noise, noise_weight, bias)
     if native.takes(x, weight):
-        return native.styled_conv(x, weight, style, shift, offset, gain=GAIN, up=up)
-    out = modulated_conv2d(x, weight, style, up=up, gain=GAIN, bias=offset)
+        return native.styled_conv(x, layer, up=up)
+    out = modulated_conv2d(x, weight, style, up=up, gain=GAIN, bias=layer.bias)
+    shift = layer.noise.to(out.dtype)
     if torch.is_grad_enabled():
-        return F.leaky_relu(out + shift.to(out.dtype), LEAK)
-    return F.leaky_relu_(out.add_(shift.to(out.dtype)), LEAK)
+        return F.leaky_relu(out + shift, LEAK)
+    return F.leaky_relu_(out.add_(shift), LEAK)
+
+
+def layer_of(
+    weight: Tensor, style: Tensor, noise: Tensor, noise_weight: Tensor, bias: Tensor
+) -> native.Layer:
+    """Multiply the gain of the leaky ReLU into all that `styled_conv` adds up."""
+    return native.Layer(weight, style, noise * (noise_weight * GAIN), bias * GAIN, GAIN)
 
 
 def styled_conv_reference(

@@ -10,8 +10,9 @@ import torch
 from torch.nn.functional import conv2d
 
 from dualstyle import native
+from dualstyle.config import GeneratorConfig
 from dualstyle.models.psp_encoder import StyleHead, _columns
-from dualstyle.models.stylegan2 import ToRGB
+from dualstyle.models.stylegan2 import StyleGAN2, ToRGB
 from dualstyle.ops import EqualConv2d, styled_conv, styled_conv_reference
 from tests.golden_rules import RELATIVE_TOLERANCE, made
 
@@ -107,6 +108,56 @@ def test_a_picture_is_its_formula(channels, side, has_skip, threads):
 
 
 @needs_kernels
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize(
+    ("batch", "channels", "middle", "outputs", "height", "width"),
+    [
+        (1, 16, 16, 16, 2, 2),
+        (2, 24, 32, 16, 14, 10),
+        (1, 16, 32, 48, 34, 6),
+        (1, 16, 16, 32, 8, 128),
+    ],
+)
+@torch.no_grad()
+def test_a_resolution_drawn_at_once_is_its_layers(
+    batch, channels, middle, outputs, height, width, kept, threads
+):
+    def layer(inputs, count):
+        style = 1 + 0.3 * made(f"style {inputs}", batch, inputs)
+        noise = made(f"noise {count}", batch, 1, 2 * height, 2 * width)
+        return native.Layer(made("w", count, inputs, 3, 3), style, noise, made("b", count), 1.4)
+
+    x = made("x", batch, channels, height, width)
+    up, same = layer(channels, middle), layer(middle, outputs)
+    rgb = native.ToRGB(made("rgb", 3, outputs, 1, 1), made("s", batch, outputs), made("c", 3))
+    skip = made("skip", batch, 3, height, width)
+    features, picture = native.level(x, up, same, rgb, skip, kept=kept)
+    expected = native.styled_conv(native.styled_conv(x, up, up=True), same, up=False)
+    if kept:
+        # Not to the bit: small maps are convolved directly when they are drawn one by one.
+        assert relative(features, expected) < RELATIVE_TOLERANCE
+        assert features.is_contiguous(memory_format=torch.channels_last)
+    else:
+        assert features.shape == (batch, 0)
+    assert relative(picture, native.picture(expected, rgb, skip)) < RELATIVE_TOLERANCE
+
+
+@needs_kernels
+@torch.no_grad()
+def test_a_generator_draws_its_large_resolutions_at_once(monkeypatch):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = StyleGAN2(GeneratorConfig(image_size=512, style_dim=16, channels=(16,) * 8))
+    w = network.to_w_plus(made("z", 1, 16))
+    *_, half, last = network.synthesize(w)
+    assert (half.features.shape[1], last.features.shape[1]) == (16, 0)
+    monkeypatch.setattr(native, "draws_level", lambda x, weight: False)
+    *_, other_half, other = network.synthesize(w)
+    assert torch.equal(half.features, other_half.features)
+    assert torch.equal(last.rgb, other.rgb)
+
+
+@needs_kernels
 @torch.no_grad()
 def test_any_number_of_threads_draws_the_same_bits(monkeypatch):
     x, weight = made("x", 1, 32, 36, 36), made("w", 32, 32, 3, 3)
@@ -156,10 +207,14 @@ def test_without_kernels_the_same_is_drawn(monkeypatch):
 
 @needs_kernels
 def test_kernels_know_the_primitives_that_they_were_compiled_with():
-    from dualstyle.kernels import doubling, primitives, same
+    from dualstyle.kernels import doubling, level, primitives, same
 
-    digest = hashlib.sha256(Path(primitives.__file__).read_bytes()).hexdigest()[:12]
-    assert {same.PRIMITIVES, doubling.PRIMITIVES} == {digest}, "write it into both files"
+    def digest(*modules):
+        text = b"".join(Path(one.__file__).read_bytes() for one in modules)
+        return hashlib.sha256(text).hexdigest()[:12]
+
+    assert {same.PRIMITIVES, doubling.PRIMITIVES} == {digest(primitives)}, "write it into both"
+    assert digest(doubling, same) == level.MADE_OF, "write it into level.py"
 
 
 @needs_kernels

@@ -7,6 +7,7 @@ wanted.
 """
 
 from dualstyle.kernels.doubling import doubled_rows, doubling_filters, picture_rows
+from dualstyle.kernels.level import level_rows
 from dualstyle.kernels.primitives import demodulated
 from dualstyle.kernels.same import (
     direct,
@@ -21,6 +22,7 @@ __all__ = [
     "direct",
     "doubled_rows",
     "doubling_filters",
+    "level_rows",
     "picture_rows",
     "transform_tiles",
     "winograd_filters",

@@ -10,8 +10,8 @@ from dualstyle.kernels.primitives import (
     ROWS,
     SPAN,
     TAPS,
+    Buffers,
     Floats,
-    clear,
     combination,
     compiled,
     copy,
@@ -21,7 +21,7 @@ from dualstyle.kernels.primitives import (
     reassociated,
 )  # fmt: skip
 
-PRIMITIVES = "80a4d0c26fef"  # see there
+PRIMITIVES = "3a925e4bf71f"  # see there
 LOW_PASS = ((1 / 4, 3 / 4, 3 / 4, 1 / 4),)  # one axis of the x4 low-pass that follows a doubling
 
 _low_pass = combination(LOW_PASS)
@@ -44,7 +44,6 @@ def doubling_filters(
 def _grow(
     rows: Floats,
     line: int,
-    top: int,
     width: int,
     inputs: int,
     filters: Floats,
@@ -54,11 +53,12 @@ def _grow(
     grown: Floats,
     grown_line: int,
 ) -> None:
-    """Make grown rows start .. stop - 1 from rows of x, the first of which is row `top`.
+    """Make grown rows start .. stop - 1 from rows of x; row r of it is line r of `rows`, in a ring.
 
     x[i, j] times tap (a, b) of the kernel goes to grown[2i + a, 2j + b]: even rows are sums of
     taps 0 and 2, odd ones have tap 1, and so have columns.
     """
+    lines = rows.size // line
     for tap in range(TAPS):
         down, right = tap // 3, tap % 3
         before = 1 - right // 2  # pixels of a line before the one that is read first
@@ -68,12 +68,76 @@ def _grow(
             for o in range(0, outputs, PANEL):
                 b_at = (tap * outputs + o) * inputs + k * PANEL
                 for row in range(start + (start - down) % 2, stop, 2):
-                    a_at = ((row - down) // 2 - top) * line + before * inputs + k
+                    a_at = (row - down) // 2 % lines * line + before * inputs + k
                     c_at = (row - start) * grown_line + (1 + right % 2) * outputs + o
                     multiply(
                         rows, a_at, inputs, width + 1, filters, b_at, inner,
                         grown, c_at, 2 * outputs, more,
                     )  # fmt: skip
+
+
+@compiled
+def double_strip(
+    x: Floats,
+    height: int,
+    width: int,
+    inputs: int,
+    filters: Floats,
+    outputs: int,
+    bias: Floats,
+    shift: Floats,
+    start: int,
+    stop: int,
+    is_first: bool,
+    first: int,
+    last: int,
+    rows: Floats,
+    grown: Floats,
+    smooth: Floats,
+    y: Floats,
+    base: int,
+) -> None:
+    """Grow rows start .. stop - 1 of x [H, W, I]; draw what of y [2H, 2W, O] they complete.
+
+    Those are rows start - 2 .. stop - 3, of which first .. last - 1 are written; y holds rows from
+    `base` on. The three buffers (see `strip_buffers`) hold what the strip before this one left,
+    unless it is the first. start: odd.
+    """
+    line, grown_line = (width + 2 + ROWS) * inputs, 2 * (width + 1 + ROWS) * outputs
+    y_line, lines = 2 * width * outputs, rows.size // line
+    for row in range(start // 2 + (0 if is_first else 1), (stop + 1) // 2):
+        to, of = row % lines * line + inputs, row * width * inputs
+        if 0 <= row < height:
+            copy(rows, to, 0, x, of, 0, width * inputs)
+        else:
+            rows[to : to + width * inputs] = np.float32(0)
+    _grow(rows, line, width, inputs, filters, outputs, start, stop, grown, grown_line)
+    if not is_first:  # the last three stay, since four rows make one of y
+        copy(smooth, 0, 0, smooth, smooth.size - 3 * y_line, 0, 3 * y_line)
+    for row in range(start, stop):
+        to, of = (row - start + 3) * y_line, (row - start) * grown_line
+        _low_pass(smooth, to, 0, grown, of, outputs, y_line)
+    for row in range(max(start - 2, first), min(stop - 2, last)):
+        of = (row - start + 2) * y_line
+        for c in range(2 * width):
+            pixel, to = row * 2 * width + c, (row - base) * 2 * width + c
+            _low_pass_finished(
+                y, to * outputs, 0, smooth, of + c * outputs, y_line, outputs,
+                bias, 0, shift, pixel,
+            )  # fmt: skip
+
+
+@compiled
+def strip_buffers(width: int, inputs: int, outputs: int, strip: int) -> Buffers:
+    """What `double_strip` works in, for strips of that many rows, an even number.
+
+    Lines of x, with a zero pixel before each and zeros after it; grown lines, with a zero before
+    each and one after it; and those after the low-pass along them, with three of the last strip.
+    """
+    line, grown_line = (width + 2 + ROWS) * inputs, 2 * (width + 1 + ROWS) * outputs
+    rows = np.zeros((strip // 2 + 1) * line, np.float32)
+    grown = np.zeros(strip * grown_line, np.float32)
+    return rows, grown, np.empty((strip + 3) * 2 * width * outputs, np.float32)
 
 
 @compiled
@@ -94,40 +158,22 @@ def doubled_rows(
     """Draw rows 2*first .. 2*last - 1 of y [2H, 2W, O]: grow x [H, W, I], low-pass, finish.
 
     To grow is the transposed convolution of stride 2, to 2H + 1 rows; `strip` of them, an even
-    number, are made at a time and filtered along the row at once. The last three stay for the
-    next strip, since four rows make one of y.
+    number, are made at a time.
     """
-    line = (width + 2 + ROWS) * inputs  # a row of x: a zero pixel before it, zeros after it
-    grown_line = 2 * (width + 1 + ROWS) * outputs  # with a zero before it and one after it
-    y_line = 2 * width * outputs
-    rows = np.empty((strip // 2 + 2) * line, np.float32)
-    grown = np.zeros(strip * grown_line, np.float32)
-    smooth = np.empty((strip + 3) * y_line, np.float32)
-    for start in range(2 * first - 1, 2 * last + 2, strip):
-        stop = min(start + strip, 2 * last + 2)
-        top = start // 2 - 1
-        clear(rows)
-        for row in range(max(top, 0), min((stop + 1) // 2, height)):
-            to, of = (row - top) * line + inputs, row * width * inputs
-            copy(rows, to, 0, x, of, 0, width * inputs)
-        _grow(rows, line, top, width, inputs, filters, outputs, start, stop, grown, grown_line)
-        for row in range(start, stop):
-            to, of = (row - start + 3) * y_line, (row - start) * grown_line
-            _low_pass(smooth, to, 0, grown, of, outputs, y_line)
-        for row in range(max(start - 2, 2 * first), stop - 2):
-            of = (row - start + 2) * y_line
-            for c in range(2 * width):
-                pixel = row * 2 * width + c
-                _low_pass_finished(
-                    y, pixel * outputs, 0, smooth, of + c * outputs, y_line, outputs,
-                    bias, 0, shift, pixel,
-                )  # fmt: skip
-        copy(smooth, 0, 0, smooth, (stop - start) * y_line, 0, 3 * y_line)
+    rows, grown, smooth = strip_buffers(width, inputs, outputs, strip)
+    before = 2 * first - 1
+    for start in range(before, 2 * last + 2, strip):
+        double_strip(
+            x, height, width, inputs, filters, outputs, bias, shift,
+            start, min(start + strip, 2 * last + 2), start == before, 2 * first, 2 * last,
+            rows, grown, smooth, y, 0,
+        )  # fmt: skip
 
 
 @reassociated
 def picture_rows(
     x: Floats,
+    base: int,
     height: int,
     width: int,
     inputs: int,
@@ -140,7 +186,8 @@ def picture_rows(
 ) -> None:
     """Draw rows first .. last - 1 of y [3, H, W]: a weighted sum of x [H, W, I], bias, and skip.
 
-    weight: [3, I]; skip: [3, H / 2, W / 2], doubled by the x4 low-pass, or empty.
+    Of x, rows from `base` on are there. weight: [3, I]; skip: [3, H / 2, W / 2], doubled by the x4
+    low-pass, or empty.
     """
     half = width // 2
     line = np.zeros(3 * half, np.float32)
@@ -157,7 +204,7 @@ def picture_rows(
                     line[channel * half + c] = value + far * skip[other + c] if is_inside else value
         for c in range(width):
             red, green, blue = bias[0], bias[1], bias[2]
-            at = (row * width + c) * inputs
+            at = ((row - base) * width + c) * inputs
             for i in range(inputs):
                 value = x[at + i]
                 red += value * weight[i]

@@ -9,14 +9,14 @@ of `PANEL`; x_at is where in the array x to begin, x_step how far apart neighbou
 [O, I, 3, 3], to be multiplied by style [I] and factor [O].
 
 Numba keeps what it has compiled beside each file, or in the user's cache folder, and looks at the
-age of that file alone. So the files of the kernels state the digest of this one: who changes it
-writes the new digest there (a test tells it), and old compiled code is no longer taken.
+age of that file alone. So each file of kernels states the digest of those that it is made of: who
+changes one writes the new digest there (a test tells it), and old compiled code is no longer taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from llvmlite import ir
@@ -34,10 +34,14 @@ LEAK = 0.2  # slope of the leaky ReLU below zero
 EPSILON = np.float32(1e-8)
 
 Floats = np.ndarray  # float32, flat
+Buffers = tuple[Floats, Floats, Floats]
 Matrix = Sequence[Sequence[float]]
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 COPY = ((1,),)
+_FLOATS = types.Array(types.float32, 1, "C")
 NUMBA_TYPES = {
-    "Floats": types.Array(types.float32, 1, "C"),
+    "Floats": _FLOATS,
+    "Buffers": types.UniTuple(_FLOATS, 3),
     "int": types.int64,
     "float": types.float32,
     "bool": types.boolean,
@@ -50,23 +54,24 @@ _INDEX = ir.IntType(64)
 _ZEROS = ir.Constant(_VECTOR, None)
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Kernel) -> Kernel:
     """Compile for the types that the arguments are annotated with; the result lets others run."""
     return _compile(function, fastmath=False)
 
 
-def reassociated(function: Callable[..., None]) -> Callable[..., None]:
+def reassociated(function: Kernel) -> Kernel:
     """Compile so that sums may be taken in another order, which is what lets them be vectors."""
     return _compile(function, fastmath={"reassoc", "contract", "nsz"})
 
 
-def _compile(function: Callable[..., None], fastmath: Any) -> Callable[..., None]:
+def _compile(function: Kernel, fastmath: Any) -> Kernel:
     *inputs, output = (NUMBA_TYPES[name] for name in function.__annotations__.values())
     options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
     try:
-        return njit(output(*inputs), cache=True, **options)(function)
+        made = njit(output(*inputs), cache=True, **options)(function)
     except RuntimeError:  # there is no folder to keep it in
-        return njit(output(*inputs), **options)(function)
+        made = njit(output(*inputs), **options)(function)
+    return cast("Kernel", made)
 
 
 class _Writer:

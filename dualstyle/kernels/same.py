@@ -22,7 +22,7 @@ from dualstyle.kernels.primitives import (
     multiply,
 )  # fmt: skip
 
-PRIMITIVES = "80a4d0c26fef"  # see there
+PRIMITIVES = "3a925e4bf71f"  # see there
 TILE = 4  # [px] side of a tile of results
 PATCH = TILE + 2  # [px] side of what a tile reads
 POINTS = PATCH * PATCH
@@ -142,20 +142,20 @@ def winograd_filters(
     own = np.empty(TAPS * SPAN * PANEL, np.float32)
     half = np.empty(3 * PATCH * SPAN * PANEL, np.float32)
     for panel in range(first, last):
-        place, step = panel * inputs * PANEL, factor.size * inputs
+        place, step = panel * inputs * PANEL, factor.size * inputs + PANEL
         _transform_panel(weight, style, factor, panel, own, half, filters, place, step)
 
 
 @compiled
 def _cut(
-    x: Floats, height: int, width: int, inputs: int, top: int, left: int, patch: Floats
+    x: Floats, base: int, height: int, width: int, inputs: int, top: int, left: int, patch: Floats
 ) -> None:
     """Copy a patch that reaches beyond the map; zeros stand for what is outside."""
     clear(patch)
     first, last = max(left, 0), min(left + PATCH, width)
     for row in range(max(top, 0), min(top + PATCH, height)):
-        to = ((row - top) * PATCH + first - left) * inputs
-        copy(patch, to, 0, x, (row * width + first) * inputs, 0, (last - first) * inputs)
+        to, of = (row - top) * PATCH + first - left, (row - base) * width + first
+        copy(patch, to * inputs, 0, x, of * inputs, 0, (last - first) * inputs)
 
 
 @compiled
@@ -178,18 +178,19 @@ def _multiply_tiles(
     tiles: Floats,
     inputs: int,
     filters: Floats,
+    step: int,
     outputs: int,
     chunk: int,
     count: int,
     products: Floats,
 ) -> None:
-    """Multiply tiles [36, chunk, I] by filters into products [36, chunk, O]."""
+    """Multiply tiles [36, chunk, I] by filters, `step` apart, into products [36, chunk, O]."""
     for point in range(POINTS):
         a_at, c_at = point * chunk * inputs, point * chunk * outputs
         for k in range(0, inputs, INNER):
             inner = min(INNER, inputs - k)
             for o in range(0, outputs, PANEL):
-                b_at = (point * outputs + o) * inputs + k * PANEL
+                b_at = point * step + o * inputs + k * PANEL
                 multiply(
                     tiles, a_at + k, inputs, count, filters, b_at, inner,
                     products, c_at + o, outputs, k,
@@ -209,21 +210,25 @@ def _tile_out(
     pixel: int,
     width: int,
     y: Floats,
+    y_pixel: int,
     o: int,
     outputs: int,
 ) -> None:
-    """Transform tile t of products [36, chunk, channels] into 4x4 pixels of y, from channel o."""
+    """Transform tile t of products [36, chunk, channels] into 4x4 pixels of y, from channel o.
+
+    The first pixel has the number `pixel` in shift, and y_pixel in y.
+    """
     for c in range(0, channels, GROUP):
         count = min(GROUP, channels - c)
         for column in range(PATCH):
             of, step = (column * chunk + t) * channels + c, PATCH * chunk * channels
             _of_output(half, column * GROUP, PATCH * GROUP, products, of, step, count)
         for row in range(TILE):
-            here, of = pixel + row * width, row * PATCH * GROUP
-            to = here * outputs + o + c
+            here, of = row * width, row * PATCH * GROUP
+            to = (y_pixel + here) * outputs + o + c
             if finished:
                 _of_output_finished(
-                    y, to, outputs, half, of, GROUP, count, bias, o + c, shift, here
+                    y, to, outputs, half, of, GROUP, count, bias, o + c, shift, pixel + here
                 )
             else:
                 _of_output(y, to, outputs, half, of, GROUP, count)
@@ -232,6 +237,7 @@ def _tile_out(
 @compiled
 def transform_tiles(
     x: Floats,
+    base: int,
     height: int,
     width: int,
     inputs: int,
@@ -243,7 +249,7 @@ def transform_tiles(
 ) -> None:
     """Transform patches first .. last - 1 of x [H, W, I] into tiles [36, chunk, I].
 
-    Patch number `start` is tile 0.
+    Of x, rows from `base` on are there. Patch number `start` is tile 0.
     """
     across = width // TILE
     patch = np.empty(POINTS * inputs, np.float32)
@@ -251,10 +257,10 @@ def transform_tiles(
     for tile in range(first, last):
         top, left = tile // across * TILE - 1, tile % across * TILE - 1
         if top >= 0 and left >= 0 and top + PATCH <= height and left + PATCH <= width:
-            at = (top * width + left) * inputs
+            at = ((top - base) * width + left) * inputs
             _tile_in(x, at, width * inputs, inputs, half, tiles, tile - start, chunk)
         else:
-            _cut(x, height, width, inputs, top, left, patch)
+            _cut(x, base, height, width, inputs, top, left, patch)
             _tile_in(patch, 0, PATCH * inputs, inputs, half, tiles, tile - start, chunk)
 
 
@@ -284,26 +290,28 @@ def winograd_panels(
     own = np.empty(TAPS * SPAN * PANEL, np.float32)
     half = np.empty(POINTS * GROUP, np.float32)
     parts = np.empty(3 * PATCH * SPAN * PANEL, np.float32)
-    filters = np.empty(POINTS * inputs * PANELS * PANEL, np.float32)
+    filters = np.empty(POINTS * (inputs * PANELS + 1) * PANEL, np.float32)
     products = np.empty(POINTS * chunk * PANELS * PANEL, np.float32)
     for start in range(first, last, PANELS):
         panels = min(PANELS, last - start)
         channels = panels * PANEL
         for panel in range(panels):
-            place, step = panel * inputs * PANEL, inputs * channels
+            place, step = panel * inputs * PANEL, inputs * channels + PANEL
             _transform_panel(weight, style, factor, start + panel, own, parts, filters, place, step)
-        _multiply_tiles(tiles, inputs, filters, channels, chunk, count, products)
+        step = inputs * channels + PANEL
+        _multiply_tiles(tiles, inputs, filters, step, channels, chunk, count, products)
         for tile in range(count):
             pixel = tile // across * TILE * width + tile % across * TILE
             _tile_out(
                 products, tile, chunk, channels, half, bias, shift, finished,
-                pixel, width, y, start * PANEL, outputs,
+                pixel, width, y, pixel, start * PANEL, outputs,
             )  # fmt: skip
 
 
 @compiled
 def winograd_tiles(
     x: Floats,
+    base: int,
     height: int,
     width: int,
     inputs: int,
@@ -316,11 +324,13 @@ def winograd_tiles(
     first: int,
     last: int,
     y: Floats,
+    y_base: int,
 ) -> None:
     """Convolve x [H, W, I] for tiles first .. last - 1, row by row, of y [H, W, O]; stride 1.
 
-    filters: of `winograd_filters`. bias [O] and shift [H, W] are added and the leaky ReLU applied
-    if finished. chunk: tiles made at a time, a multiple of 6.
+    Of x, rows from `base` on are there, of y those from y_base on. filters: of `winograd_filters`.
+    bias [O] and shift [H, W] are added and the leaky ReLU applied if finished. chunk: tiles made at
+    a time, a multiple of 6.
     """
     across = width // TILE
     tiles = np.empty(POINTS * chunk * inputs, np.float32)
@@ -328,11 +338,12 @@ def winograd_tiles(
     half = np.empty(POINTS * GROUP, np.float32)
     for start in range(first, last, chunk):
         count = min(chunk, last - start)
-        transform_tiles(x, height, width, inputs, start, start, start + count, chunk, tiles)
-        _multiply_tiles(tiles, inputs, filters, outputs, chunk, count, products)
+        transform_tiles(x, base, height, width, inputs, start, start, start + count, chunk, tiles)
+        step = inputs * outputs + PANEL
+        _multiply_tiles(tiles, inputs, filters, step, outputs, chunk, count, products)
         for tile in range(start, start + count):
             pixel = tile // across * TILE * width + tile % across * TILE
             _tile_out(
                 products, tile - start, chunk, outputs, half, bias, shift, finished,
-                pixel, width, y, 0, outputs,
+                pixel, width, y, pixel - y_base * width, 0, outputs,
             )  # fmt: skip

@@ -12,6 +12,7 @@ from dualstyle import native
 from dualstyle.config import FIRST_SIZE, TRUNK_SIZE, GeneratorConfig
 from dualstyle.ops import (
     EqualLinear,
+    layer_of,
     modulated_conv2d,
     modulated_conv2d_reference,
     pixel_norm,
@@ -30,7 +31,7 @@ class Stage(NamedTuple):
     """What synthesis has made when one resolution is finished."""
 
     size: int  # side [px]
-    features: Tensor  # [N, C, size, size]
+    features: Tensor  # [N, C, size, size]; [N, 0] of the last one where they are not made
     rgb: Tensor  # [N, 3, size, size], a valid picture, not clamped
 
 
@@ -85,6 +86,10 @@ class StyledConv(nn.Module):
         style = self.modulation(w)
         return styled_conv(x, self.weight, style, noise, self.noise_weight, self.bias, up=self.up)
 
+    def layer(self, w: Tensor, noise: Tensor) -> native.Layer:
+        """What the compiled kernels read of it, for w [N, D]."""
+        return layer_of(self.weight, self.modulation(w), noise, self.noise_weight, self.bias)
+
     def reference(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
         """Draw the same by the plain formula."""
         style = self.modulation(w)
@@ -104,11 +109,15 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
         """Map features [N, I, H, W] to RGB [N, 3, H, W], float32."""
-        style = self.modulation(w)
+        layer = self.layer(w)
         if native.draws(x):
-            return native.picture(x, self.weight, style, self.bias, skip)
-        out = modulated_conv2d(x, self.weight, style, demodulate=False)
+            return native.picture(x, layer, skip)
+        out = modulated_conv2d(x, self.weight, layer.style, demodulate=False)
         return self._add(out.float(), skip)
+
+    def layer(self, w: Tensor) -> native.ToRGB:
+        """What the compiled kernels read of it, for w [N, D]."""
+        return native.ToRGB(self.weight, self.modulation(w), self.bias)
 
     def reference(self, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
         """Draw the same by the plain formula."""
@@ -221,6 +230,10 @@ class StyleGAN2(nn.Module):
             else:
                 if size > TRUNK_SIZE and fine_dtype is not None:
                     x = x.to(fine_dtype)
+                if not reference and rgb is not None and self._has_level(k, x):
+                    x, rgb = self._level(k, x, w_plus, maps, rgb)
+                    yield Stage(size, x, rgb)
+                    continue
                 for layer in (2 * k - 1, 2 * k) if k else (0,):
                     conv = cast("StyledConv", self.convs[layer])
                     draw = conv.reference if reference else conv
@@ -230,6 +243,23 @@ class StyleGAN2(nn.Module):
             to_rgb = cast("ToRGB", self.to_rgbs[k])
             rgb = (to_rgb.reference if reference else to_rgb)(x, w_plus[:, 2 * k + 1], rgb)
             yield Stage(size, x, rgb)
+
+    def _has_level(self, k: int, x: Tensor) -> bool:
+        """Tell whether the k-th resolution is drawn at once; no residual comes in between."""
+        up = cast("StyledConv", self.convs[2 * k - 1])
+        return self.config.resolutions[k] > TRUNK_SIZE and native.draws_level(x, up.weight)
+
+    def _level(
+        self, k: int, x: Tensor, w_plus: Tensor, maps: Sequence[Tensor], rgb: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Draw it: features [N, C, size, size], or [N, 0] of the last resolution, and RGB."""
+        up, same = (
+            cast("StyledConv", self.convs[layer]).layer(w_plus[:, layer], maps[layer])
+            for layer in (2 * k - 1, 2 * k)
+        )
+        to_rgb = cast("ToRGB", self.to_rgbs[k]).layer(w_plus[:, 2 * k + 1])
+        kept = k + 1 < len(self.config.resolutions)
+        return native.level(x, up, same, to_rgb, rgb, kept=kept)
 
 
 def truncate(w: Tensor, psi: float, center: Tensor | float = 0.0) -> Tensor:
