@@ -23,7 +23,7 @@ from torch import Tensor
 CHUNK, SMALL_CHUNK = 126, 78  # tiles made at a time; no power of two, or their lines would collide
 MANY_CHANNELS = 256  # from here on the filters are read so often that more tiles must share them
 STRIP = 128  # [px] of x about, whose doubled rows are made at a time
-FEW_TILES = 64  # so few are transformed all at once, and the weights panel by panel
+FEW_TILES = 256  # so few are transformed all at once, and the weights panel by panel
 LEVEL_SIDE = 256  # [px] of resolutions whose layers are drawn together; their maps are large
 LEAST_SIDE = 16  # [px] for Winograd; below, transforming the weights costs more than it saves
 TILE, POINTS, PANEL, TAPS = 4, 36, 16, 9  # as in dualstyle/kernels, which is imported late
