@@ -10,7 +10,7 @@ from dualstyle.kernels.same import TILE, winograd_tiles
 
 MADE_OF = "b3629e3e3237"  # digest of doubling.py and same.py, see primitives.py
 STRIP = 2  # rows doubled at a time
-BAND = 2 * TILE  # rows drawn at a time, so that a band stays in the second cache or near it
+BAND = TILE  # rows drawn at a time, so that a band stays in the second cache or near it
 
 
 @compiled
