@@ -137,8 +137,7 @@ def level(
 ) -> tuple[Tensor, Tensor]:
     """Draw a resolution at once: a doubling layer, another one, and the picture.
 
-    The largest maps, between the layers, are never made as a whole: getting and clearing their
-    memory costs as much as a good part of the sums.
+    The largest maps, between the layers, are never made as a whole: it takes a third of the memory.
 
     Args:
         x: [N, I, H, W], see `draws_level`.
