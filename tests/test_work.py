@@ -25,6 +25,15 @@ needs_kernels = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """CPU seconds are comparable only so: threads that wait may burn some."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 class Writes(TorchDispatchMode):
     """Counts the numbers that operations write, views left out."""
 
