@@ -1,4 +1,4 @@
-"""Time single layers of the generator: the compiled kernels beside PyTorch's operations.
+"""Time single layers of the networks: the compiled kernels beside PyTorch's operations.
 
     python benchmarks/layers.py
 
@@ -21,6 +21,7 @@ import torch  # noqa: E402  after the path
 
 from dualstyle import native  # noqa: E402
 from dualstyle.memory import keep_freed_memory  # noqa: E402
+from dualstyle.models.psp_encoder import StyleHead, codes_of  # noqa: E402
 from dualstyle.models.stylegan2 import StyledConv, ToRGB  # noqa: E402
 
 TURNS = 10
@@ -44,6 +45,13 @@ def layer(inputs: int, outputs: int, side: int, up: bool) -> Draw:
     x = torch.randn(1, inputs, side, side).contiguous(memory_format=torch.channels_last)
     w, noise = torch.randn(1, 512), torch.randn(1, 1, grown, grown)
     return lambda: conv(x, w, noise)
+
+
+def heads() -> Draw:
+    """Two heads of the encoder."""
+    pair = [StyleHead(512, 512, 64).requires_grad_(False) for _ in range(2)]
+    x = torch.randn(1, 512, 64, 64)
+    return lambda: codes_of(x, pair)
 
 
 def picture() -> Draw:
@@ -85,9 +93,11 @@ def main() -> None:
                     name, *milliseconds(layer(inputs, outputs, side, up))
                 )
             )
-        print(
-            "{:34}{:10.1f}{:10.1f}".format("32 channels to RGB, 1024 px", *milliseconds(picture()))
-        )
+        for name, draw in (
+            ("32 channels to RGB, 1024 px", picture()),
+            ("two heads of 512 channels, 64 px", heads()),
+        ):
+            print("{:36}{:8.1f}{:10.1f}".format(name, *milliseconds(draw)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Where the compiled kernels stand in for PyTorch's operations: float32 inference on an x86 CPU.
 
-`takes` tells whether they do; then `conv3x3` and `styled_conv` draw a layer, and `level` all layers
-of a large resolution at once. Where Numba or AVX2 is
-missing, `takes` is false and PyTorch's own convolutions do the same sums.
+`takes` tells whether they do; then `conv3x3`, `strided` and `styled_conv` compute a layer, and
+`level` all layers of a large resolution at once. Where Numba or AVX2 is missing, `takes` is false
+and PyTorch's own convolutions do the same sums.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from types import ModuleType
@@ -26,7 +26,9 @@ STRIP = 128  # [px] of x about, whose doubled rows are made at a time
 FEW_TILES = 256  # so few are transformed all at once, and the weights panel by panel
 LEVEL_SIDE = 256  # [px] of resolutions whose layers are drawn together; their maps are large
 LEAST_SIDE = 16  # [px] for Winograd; below, transforming the weights costs more than it saves
-TILE, POINTS, PANEL, TAPS = 4, 36, 16, 9  # as in dualstyle/kernels, which is imported late
+LEAST_STRIDED = 64  # tiles of a strided convolution; for fewer it costs more than it saves
+# As in dualstyle/kernels, which is imported late.
+TILE, POINTS, STRIDED_POINTS, PANEL, TAPS = 4, 36, 81, 16, 9
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +73,47 @@ def conv3x3(x: Tensor, weight: Tensor, scale: float = 1.0) -> Tensor:
     out = _empty(x, len(factor), 1)
     for sample, result in zip(x, out, strict=True):
         _same(sample, _Weights(_flat(weight), style, factor), None, result)
+    return out
+
+
+def takes_strided(x: Tensor, weight: Tensor) -> bool:
+    """Tell whether `strided` convolves x [N, I, H, W] with weight [O, I, 3, 3]."""
+    height, width = x.shape[2:]
+    tiles = height * width // (2 * TILE) ** 2
+    is_whole = height % (2 * TILE) == width % (2 * TILE) == 0
+    return is_whole and LEAST_STRIDED <= tiles <= FEW_TILES and takes(x, weight)
+
+
+def strided(x: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Convolve x [N, I, H, W] with several weights [O, I, 3, 3], stride 2, padding 1.
+
+    Returns:
+        [N, O, H/2, W/2], channels-last, for each of the weights.
+    """
+    inputs, height, width = x.shape[1:]
+    tiles = height * width // (2 * TILE) ** 2
+    chunk = -(-tiles // 6) * 6
+    style = np.ones(inputs, np.float32)
+    size = len(x), len(weights[0]), height // 2, width // 2
+    out = [torch.empty(size, memory_format=torch.channels_last) for _ in weights]
+    patches = np.empty(STRIDED_POINTS * chunk * inputs, np.float32)
+    for index, sample in enumerate(x):
+        source = _pixels(sample)
+        _share(
+            tiles,
+            lambda a, b, s=source: _made().strided_tiles(
+                s, height, width, inputs, a, b, chunk, patches
+            ),
+        )
+        for weight, result in zip(weights, out, strict=True):
+            numbers, target = _flat(weight), _pixels(result[index])
+            factor = np.ones(len(weight), np.float32)
+            _share(
+                len(weight) // PANEL,
+                lambda a, b, n=numbers, f=factor, t=target: _made().strided_panels(
+                    patches, chunk, height // 2, width // 2, inputs, n, style, f, a, b, t
+                ),
+            )
     return out
 
 

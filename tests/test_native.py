@@ -11,7 +11,7 @@ from torch.nn.functional import conv2d
 
 from dualstyle import native
 from dualstyle.config import GeneratorConfig
-from dualstyle.models.psp_encoder import StyleHead, _columns
+from dualstyle.models.psp_encoder import StyleHead, codes_of
 from dualstyle.models.stylegan2 import StyleGAN2, ToRGB
 from dualstyle.ops import EqualConv2d, styled_conv, styled_conv_reference
 from tests.golden_rules import RELATIVE_TOLERANCE, made
@@ -59,6 +59,29 @@ def test_a_convolution_is_the_direct_sum(batch, channels, outputs, height, width
         found = native.conv3x3(x.contiguous(memory_format=layout), weight, 0.5)
         assert relative(found, conv2d(x, 0.5 * weight, padding=1)) < RELATIVE_TOLERANCE
     assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+@needs_kernels
+@pytest.mark.parametrize(
+    ("batch", "channels", "outputs", "height", "width"),
+    [
+        (2, 8, 16, 64, 64),
+        (1, 72, 144, 64, 72),  # more channels than are transformed, and used, in one go
+        (1, 296, 32, 128, 32),  # more terms than are summed in one go
+        (1, 16, 16, 128, 128),
+    ],
+)
+@torch.no_grad()
+def test_strided_convolutions_are_the_direct_sums(batch, channels, outputs, height, width, threads):
+    x = made("x", batch, channels, height, width)
+    weights = [made(name, outputs, channels, 3, 3) for name in "vw"]
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = x.contiguous(memory_format=layout)
+        assert native.takes_strided(given, weights[0])
+        found = native.strided(given, weights)
+        for one, weight in zip(found, weights, strict=True):
+            assert relative(one, conv2d(x, weight, stride=2, padding=1)) < RELATIVE_TOLERANCE
+            assert one.is_contiguous(memory_format=torch.channels_last)
 
 
 @needs_kernels
@@ -207,13 +230,14 @@ def test_without_kernels_the_same_is_drawn(monkeypatch):
 
 @needs_kernels
 def test_kernels_know_the_primitives_that_they_were_compiled_with():
-    from dualstyle.kernels import doubling, level, primitives, same
+    from dualstyle.kernels import doubling, level, primitives, same, strided
 
     def digest(*modules):
         text = b"".join(Path(one.__file__).read_bytes() for one in modules)
         return hashlib.sha256(text).hexdigest()[:12]
 
-    assert {same.PRIMITIVES, doubling.PRIMITIVES} == {digest(primitives)}, "write it into both"
+    for module in (same, doubling, strided):
+        assert digest(primitives) == module.PRIMITIVES, f"write it into {module.__name__}"
     assert digest(doubling, same) == level.MADE_OF, "write it into level.py"
 
 
@@ -232,11 +256,12 @@ def test_kernels_work_where_nothing_can_be_written(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
-@pytest.mark.parametrize("side", [2, 8, 16])
+@pytest.mark.parametrize("side", [2, 8, 16, 64])  # 64: by the kernels, where there are some
 @torch.no_grad()
-def test_a_head_of_matrix_products_is_the_head_of_convolutions(side):
+def test_heads_that_share_what_they_read_are_heads_of_convolutions(side):
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        head = StyleHead(24, 16, side)
-    x = made("map", 2, 24, side, side)
-    assert relative(head.of_columns(_columns(x)), head(x)) < RELATIVE_TOLERANCE
+        heads = [StyleHead(16, 24, side) for _ in range(2)]
+    x = made("map", 2, 16, side, side)
+    for found, head in zip(codes_of(x, heads), heads, strict=True):
+        assert relative(found, head(x)) < RELATIVE_TOLERANCE

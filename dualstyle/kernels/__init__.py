@@ -16,6 +16,7 @@ from dualstyle.kernels.same import (
     winograd_panels,
     winograd_tiles,
 )
+from dualstyle.kernels.strided import strided_panels, strided_tiles
 
 __all__ = [
     "demodulated",
@@ -24,6 +25,8 @@ __all__ = [
     "doubling_filters",
     "level_rows",
     "picture_rows",
+    "strided_panels",
+    "strided_tiles",
     "transform_tiles",
     "winograd_filters",
     "winograd_panels",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import cast
 
@@ -96,23 +97,34 @@ class StyleHead(nn.Module):
             x = F.leaky_relu(conv(x))  # slope 0.01, PyTorch's default, as published
         return self.linear(x.flatten(1))
 
-    def of_columns(self, columns: Tensor) -> Tensor:
-        """Compute the same from `columns` of the map, every convolution as a matrix product.
 
-        A convolution would first bring its weights, 88 % of the encoder's, into another order.
-        """
-        for index, conv in enumerate(self.convs):
-            if index:
-                side = math.isqrt(columns.shape[1])
-                columns = _columns(columns.mT.unflatten(2, (side, side)))
-            weight = cast("nn.Conv2d", conv).weight.flatten(1)  # [O, C*9]
-            columns = F.leaky_relu_(F.linear(columns, weight, cast("nn.Conv2d", conv).bias))
-        return self.linear(columns.flatten(1))
+def codes_of(x: Tensor, heads: Sequence[StyleHead]) -> list[Tensor]:
+    """Apply several heads to one map [N, C, spatial, spatial], for inference: codes [N, D].
+
+    PyTorch's convolutions would bring the weights, which are 88 % of the encoder's, into another
+    order; here they are multiplied as they lie, with what the heads read in common.
+    """
+    convs = [cast("list[nn.Conv2d]", list(head.convs)) for head in heads]
+    codes = []
+    for one, head, own in zip(_strided(x, [own[0] for own in convs]), heads, convs, strict=True):
+        for conv in own[1:]:
+            [one] = _strided(one, [conv])
+        codes.append(head.linear(one.flatten(1)))
+    return codes
 
 
-def _columns(x: Tensor) -> Tensor:
-    """What a 3x3 convolution of stride 2 reads for every result: [N, C, H, W] to [N, L, C*9]."""
-    return F.unfold(x, 3, padding=1, stride=2).mT
+def _strided(x: Tensor, convs: Sequence[nn.Conv2d]) -> list[Tensor]:
+    """Apply convolutions of heads to one map [N, C, H, W], each with its leaky ReLU."""
+    weights = [conv.weight for conv in convs]
+    if native.takes_strided(x, weights[0]):
+        maps = native.strided(x, weights)
+    else:
+        columns = F.unfold(x, 3, padding=1, stride=2).mT  # [N, L, C*9]
+        size = [side // 2 for side in x.shape[2:]]
+        maps = [F.linear(columns, one.flatten(1)).mT.unflatten(2, size) for one in weights]
+    for one, conv in zip(maps, convs, strict=True):
+        F.leaky_relu_(one.add_(cast("Tensor", conv.bias)[:, None, None]))
+    return maps
 
 
 class PSPEncoder(nn.Module):
@@ -175,8 +187,7 @@ class PSPEncoder(nn.Module):
         codes = []
         for level, heads in zip((coarse, middle, fine), self._heads_of_levels(), strict=True):
             if x.device.type == "cpu" and not torch.is_grad_enabled():
-                columns = _columns(level)  # shared by the heads
-                codes += [head.of_columns(columns) for head in heads]
+                codes += codes_of(level, heads)
             else:
                 codes += [head(level) for head in heads]
         return torch.stack(codes, dim=1).float() + self.get_buffer("code_offset")
