@@ -22,6 +22,8 @@ from dualstyle.cli.targets import Targets
 from dualstyle.faces import DlibFaceFinder, FaceFinder, choose
 from dualstyle.images import open_untrusted, paste_back
 
+_Drawings = list[tuple[Image.Image, str]]  # and which of the photo's faces each is
+
 ENGINE = "animegan"
 _FOREIGN = (  # options that only the other engine has
     "domain", "style", "style_image", "style_aligned", "mix", "recipe", "encoder", "structure",
@@ -50,13 +52,16 @@ def run(args: argparse.Namespace) -> int:
     finder = DlibFaceFinder()
     face_size = args.size or usual_face_size(path.stem)
 
-    def draw(photo: Path) -> None:
-        for result, number in _drawings(open_untrusted(photo), args, painter, finder, face_size):
+    def draw(photo: Path) -> _Drawings:
+        return _drawings(open_untrusted(photo), args, painter, finder, face_size)
+
+    def keep(photo: Path, drawings: _Drawings) -> None:
+        for result, number in drawings:
             out = targets.of(photo, ENGINE, path.stem, number)
             save(result, out)
             console.say(str(out))
 
-    return console.each(args.photos, draw)
+    return console.each(args.photos, draw, keep)
 
 
 def _drawings(
@@ -65,8 +70,8 @@ def _drawings(
     painter: PhotoPainter,
     finder: FaceFinder,
     face_size: int,
-) -> list[tuple[Image.Image, str]]:
-    """Draw what was asked for of one photo: pictures, and the numbers of the faces in them."""
+) -> _Drawings:
+    """Draw what was asked for of one photo."""
     if args.aligned:
         found = [None]
     elif args.face is not None:

@@ -7,8 +7,13 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -22,6 +27,10 @@ from dualstyle.stylizer import Stylizer
 
 BAR = 24  # columns of a full bar
 MEGABYTE = 10**6
+AT_ONCE = 4  # portraits drawn at a time at most; each takes some 150 MiB
+AHEAD = 2  # times that many are begun before the first of them is written
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -54,23 +63,38 @@ class Console:
         sys.stderr.flush()
         self._bar_is_shown = True
 
-    def each(self, photos: Sequence[Path], draw: Callable[[Path], None]) -> int:
-        """Draw photo after photo; an unusable one stops the others only if there are none.
+    def each(
+        self,
+        photos: Sequence[Path],
+        draw: Callable[[Path], T],
+        keep: Callable[[Path, T], None],
+        at_once: int = 1,
+    ) -> int:
+        """Draw photos, some at once in threads, and keep the results in order, in this thread.
+
+        An unusable photo stops the others only if there are none.
 
         Returns:
             The exit code: 1 if some of several failed.
         """
         failed: list[tuple[str, DualStyleError]] = []
-        for done, photo in enumerate(photos):
-            if len(photos) > 1:
-                self.progress(done, len(photos), photo.name)
+        rest, begun = iter(photos), deque[Future[T]]()
+        with ThreadPoolExecutor(at_once) as pool:
             try:
-                draw(photo)
-            except (ImageError, FaceError) as error:
-                if len(photos) == 1:
-                    raise
-                _log.debug("%s failed", photo, exc_info=True)
-                failed.append((str(photo), error))
+                for done, photo in enumerate(photos):
+                    for further in islice(rest, AHEAD * at_once - len(begun)):
+                        begun.append(pool.submit(draw, further))
+                    if len(photos) > 1:
+                        self.progress(done, len(photos), photo.name)
+                    try:
+                        keep(photo, begun.popleft().result())
+                    except (ImageError, FaceError) as error:
+                        if len(photos) == 1:
+                            raise
+                        _log.debug("%s failed", photo, exc_info=True)
+                        failed.append((str(photo), error))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
         if failed:
             self.failures(failed, len(photos))
         return 1 if failed else 0
@@ -87,6 +111,21 @@ class Console:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._bar_is_shown = False
+
+
+@contextmanager
+def shared_cores(device: torch.device, photos: int) -> Iterator[int]:
+    """Give each portrait its share of the cores, while several are drawn; yields how many.
+
+    Drawn one on each core, portraits are done sooner than one after another on all of them.
+    """
+    threads = torch.get_num_threads()
+    at_once = min(threads, photos, AT_ONCE) if device.type == "cpu" else 1
+    torch.set_num_threads(threads // at_once)
+    try:
+        yield at_once
+    finally:
+        torch.set_num_threads(threads)
 
 
 def open_library(args: argparse.Namespace, console: Console) -> Library:

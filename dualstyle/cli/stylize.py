@@ -6,10 +6,13 @@ import argparse
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
 
 from dualstyle.cli import animegan
 from dualstyle.cli.arguments import UsageError
-from dualstyle.cli.console import Console, open_stylizer, save
+from dualstyle.cli.console import Console, open_stylizer, save, shared_cores
 from dualstyle.cli.targets import Targets, photos_of
 from dualstyle.codes import PICTURE, ExtrinsicCode
 from dualstyle.config import NUM_STRENGTHS, NUM_STRUCTURE_LAYERS, Recipe, StylizeOptions
@@ -41,22 +44,37 @@ def run(args: argparse.Namespace) -> int:
     if recipe is not None:
         _compare(recipe, stylizer, style)
 
-    def draw(photo: Path) -> None:
-        _one(photo, args, stylizer, style, options, targets, console)
+    def draw(photo: Path) -> _Drawn:
+        return _draw(photo, args, stylizer, style, options)
 
-    return console.each(args.photos, draw)
+    def keep(photo: Path, drawn: _Drawn) -> None:
+        for picture, recipe, number in drawn.results:
+            path = targets.of(photo, style.domain, style.origin, number)
+            save(picture, path, recipe)
+            console.say(str(path))
+        if args.reconstruction is not None and drawn.reconstruction:
+            save(drawn.reconstruction, args.reconstruction)
+            console.say(str(args.reconstruction))
+
+    with shared_cores(stylizer.device, len(args.photos)) as at_once:
+        return console.each(args.photos, draw, keep, at_once)
 
 
-def _one(
+class _Drawn(NamedTuple):
+    """What became of a photo."""
+
+    results: list[tuple[Image.Image, Recipe, str]]  # and which of its faces each is
+    reconstruction: Image.Image | None
+
+
+def _draw(
     photo: Path,
     args: argparse.Namespace,
     stylizer: Stylizer,
     style: ExtrinsicCode,
     options: StylizeOptions,
-    targets: Targets,
-    console: Console,
-) -> None:
-    """Draw one photo and write what was asked for."""
+) -> _Drawn:
+    """Draw what was asked for of one photo."""
     picture = open_untrusted(photo)
     portraits = stylizer.stylize(
         picture,
@@ -75,13 +93,7 @@ def _one(
         results = [(whole, replace(portraits[0].recipe, face=face, paste_back=True), "")]
     else:
         results = [(one.picture, one.recipe, _number(args, one)) for one in portraits]
-    for result, recipe, number in results:
-        path = targets.of(photo, style.domain, style.origin, number)
-        save(result, path, recipe)
-        console.say(str(path))
-    if args.reconstruction is not None and (plain := portraits[0].reconstruction):
-        save(plain, args.reconstruction)
-        console.say(str(args.reconstruction))
+    return _Drawn(results, portraits[0].reconstruction)
 
 
 def _number(args: argparse.Namespace, portrait: Portrait) -> str:
