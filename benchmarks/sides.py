@@ -25,6 +25,7 @@ from torch import Tensor
 
 from benchmarks.alignment import enlarged, reference_finder
 from dualstyle import native, ops
+from dualstyle.cli.console import Console, shared_cores
 from dualstyle.config import EncoderConfig, GeneratorConfig
 from dualstyle.faces import DlibFaceFinder, align
 from dualstyle.images import open_untrusted, png_bytes, to_picture
@@ -36,7 +37,8 @@ from dualstyle.precision import DTYPES
 
 PUBLISHED = torch.tensor([0.6] * 7 + [1.0] * 11)
 FIRST_SHOWN = 128  # [px]
-WHOLE = ("restyle", "photo")  # requests, timed by the clock on all cores
+WHOLE = ("restyle", "photo", "folder")  # requests, timed by the clock on all cores
+FOLDER = 4  # photos
 Work = Callable[[], Any]
 
 
@@ -156,6 +158,23 @@ def photo_work(side: str, photo: Path) -> Work:
     return published if side == "twin" else ours
 
 
+def folder_work(photo: Path) -> Work:
+    """Do that with some photos, as ``stylize FOLDER`` does, on all cores or on one."""
+    work = photo_work("ours", photo)
+    photos = [photo] * FOLDER
+
+    def draw(_: Path) -> None:
+        with torch.inference_mode():  # it is of a thread
+            work()
+
+    def each() -> Tensor:
+        with shared_cores(torch.device("cpu"), FOLDER) as at_once:
+            Console().each(photos, draw, lambda *_: None, at_once)
+        return torch.tensor(FOLDER)
+
+    return each
+
+
 def work_of(case: str, side: str, photo: Path | None) -> Work:
     """Find the work of one side of a case."""
     name, _, kind = case.partition("_")
@@ -166,6 +185,8 @@ def work_of(case: str, side: str, photo: Path | None) -> Work:
     if name == "restyle":
         return restyle_work(side)
     assert photo is not None
+    if name == "folder":
+        return folder_work(photo)
     if name == "photo":
         return photo_work(side, photo)
     return (alignment_work if name == "alignment" else png_work)(side, photo)

@@ -2,7 +2,7 @@
 
 Every side runs in a process of its own, one thread each, and the sides take turns. CPU seconds are
 compared, because they repeat on a busy machine where wall seconds do not; only whole requests
-("restyle" and "photo") are timed by the clock, on all cores, and want an idle machine. Weights are
+("restyle", "photo" and "folder") are timed by the clock, on all cores, and want an idle machine. Weights are
 random: time does not depend on them. No photo is needed: a portrait of nobody is enlarged.
 
     python benchmarks/speed.py [--json FILE] [--repeats N]
@@ -49,9 +49,10 @@ CASES = {  # case -> sides, the reference last
     "png": ("ours", "twin"),
     "restyle": ("ours", "one_core", "twin"),
     "photo": ("ours", "twin"),
+    "folder": ("ours", "one_core"),
 }
 NEEDS_UNITS = ("generator_mixed", "encoder_bf16")
-NEEDS_PHOTO = ("alignment_12mp", "png", "photo")
+NEEDS_PHOTO = ("alignment_12mp", "png", "photo", "folder")
 # CPU seconds of the published code, one core of another machine (Zen 4 with AVX-512, 95 to 116
 # GFLOP/s there): what a twin should not be slower than, once the machines' rates are allowed for.
 PUBLISHED = {
@@ -214,8 +215,9 @@ def main() -> None:
             rows += found
             for row in found:
                 show(row)
-            unit = "s" if case in WHOLE else "CPU s"
-            print(f"{'':15} published code elsewhere, see the source: {PUBLISHED[case]} {unit}")
+            if case in PUBLISHED:
+                unit = "s" if case in WHOLE else "CPU s"
+                print(f"{'':15} published code elsewhere, see the source: {PUBLISHED[case]} {unit}")
         residence = resident_domains(folder) if arguments.only in (None, "resident") else []
     for line in residence:
         print("  ".join(f"{key} {value}" for key, value in line.items()))
