@@ -2,8 +2,9 @@
 
 Every side runs in a process of its own, one thread each, and the sides take turns. CPU seconds are
 compared, because they repeat on a busy machine where wall seconds do not; only whole requests
-("restyle", "photo" and "folder") are timed by the clock, on all cores, and want an idle machine. Weights are
-random: time does not depend on them. No photo is needed: a portrait of nobody is enlarged.
+("restyle", "photo", "folder") are timed by the clock, on all cores, and want an idle machine.
+Weights are random: time does not depend on them. No photo is needed: a portrait of nobody is
+enlarged.
 
     python benchmarks/speed.py [--json FILE] [--repeats N]
 

@@ -8,6 +8,7 @@ them channels-last, which is what the CPU's and the GPU's convolutions want.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
@@ -45,6 +46,14 @@ def blur_kernel(gain: float = 1.0) -> Tensor:
     taps = torch.tensor(BLUR_TAPS)
     kernel = torch.outer(taps, taps)
     return kernel * (gain / kernel.sum())
+
+
+@cache
+def _low_pass(gain: float, channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The same for each channel [C, 1, 4, 4], kept: for a copy to a GPU its work would stop."""
+    with torch.inference_mode(False):  # training uses it too
+        kernel = blur_kernel(gain).to(device, dtype)
+        return kernel.expand(channels, 1, -1, -1).contiguous()
 
 
 class EqualLinear(nn.Module):
@@ -113,7 +122,7 @@ def blur(x: Tensor, *, padding: int, gain: float = 1.0, bias: Tensor | None = No
     A bias [C] is added before the result is rounded.
     """
     channels = x.shape[1]
-    kernel = blur_kernel(gain).to(x).expand(channels, 1, -1, -1).contiguous()
+    kernel = _low_pass(gain, channels, x.dtype, x.device)
     return F.conv2d(x, kernel, bias, padding=padding, groups=channels)
 
 
@@ -123,7 +132,7 @@ def upsample_rgb(rgb: Tensor) -> Tensor:
     A transposed convolution with the low-pass is the same sum without the inserted zeros.
     """
     channels = rgb.shape[1]
-    kernel = blur_kernel(4.0).to(rgb).expand(channels, 1, -1, -1).contiguous()
+    kernel = _low_pass(4.0, channels, rgb.dtype, rgb.device)
     return F.conv_transpose2d(rgb, kernel, stride=2, padding=1, groups=channels)
 
 

@@ -174,7 +174,8 @@ class DualStyleGAN(nn.Module):
         Args:
             w_plus: Intrinsic codes [N, L, D], already mapped and truncated.
             extrinsic_w_plus: Extrinsic codes [N, L, D], already mapped, never truncated.
-            strengths: [N, 18] or [18]; the first L are read. 0: the photo, 1: the exemplar.
+            strengths: [N, 18] or [18]; the first L are read. 0: the photo, 1: the exemplar. Best
+                on the CPU, where layers without strength are found and left out.
             noise: As in `StyleGAN2.synthesize`.
             fuse_index: Layers above it get no extrinsic style; 0 switches all of it off.
             dtype: Of the feature maps.
@@ -186,13 +187,16 @@ class DualStyleGAN(nn.Module):
         Yields:
             Stages at 4, 8, ..., image_size px; with a trunk those from 32 px on.
         """
-        batch = w_plus.shape[0]
-        strengths = strengths.to(w_plus).expand(batch, -1)
-        structure_codes = self.extrinsic.structure_mapping(extrinsic_w_plus)
+        # Layers without strength are left out, but a GPU is not asked: it would be waited for.
+        is_known = strengths.device.type == "cpu"
         active = [
-            layer <= fuse_index and fuse_index > 0 and bool(strengths[:, layer].any())
+            layer <= fuse_index
+            and fuse_index > 0
+            and not (is_known and bool((strengths[..., layer] == 0).all()))
             for layer in range(NUM_STRUCTURE_LAYERS)
         ]
+        strengths = strengths.to(w_plus).expand(w_plus.shape[0], -1)
+        structure_codes = self.extrinsic.structure_mapping(extrinsic_w_plus)
 
         def residual(layer: int, x: Tensor) -> Tensor:
             if layer >= NUM_STRUCTURE_LAYERS or not active[layer]:
