@@ -50,7 +50,7 @@ def blur_kernel(gain: float = 1.0) -> Tensor:
 
 @cache
 def _low_pass(gain: float, channels: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The same for each channel [C, 1, 4, 4], kept: for a copy to a GPU its work would stop."""
+    """`blur_kernel` for each channel [C, 1, 4, 4], kept: a GPU would be waited for at each copy."""
     with torch.inference_mode(False):  # training uses it too
         kernel = blur_kernel(gain).to(device, dtype)
         return kernel.expand(channels, 1, -1, -1).contiguous()

@@ -67,7 +67,7 @@ _of_output = combination(OF_OUTPUT)
 def _tile_in(
     x: Floats, x_at: int, width: int, inputs: int, half: Floats, tiles: Floats, t: int, chunk: int
 ) -> None:
-    """Transform a patch of x into tile t of tiles [81, chunk, I]."""
+    """Transform a patch of x into tile t of tiles, which `strided_tiles` explains."""
     for k in range(0, inputs, DEPTH):
         inner = min(DEPTH, inputs - k)
         for c in range(k, k + inner, GROUP):
@@ -91,7 +91,10 @@ def strided_tiles(
     chunk: int,
     tiles: Floats,
 ) -> None:
-    """Transform patches first .. last - 1 of x [H, W, I] into tiles [81, chunk, I]."""
+    """Transform patches first .. last - 1 of x [H, W, I] into tiles [I / 256, 81, chunk, 256].
+
+    Input channels are apart by DEPTH, so that what is multiplied at a time lies together.
+    """
     across = width // (2 * TILE)
     patch = np.empty(POINTS * inputs, np.float32)
     half = np.empty(POINTS * GROUP, np.float32)
@@ -170,7 +173,7 @@ def strided_panels(
     last: int,
     y: Floats,
 ) -> None:
-    """Convolve all tiles [81, chunk, I] of a map into panels first .. last - 1 of y [H, W, O].
+    """Convolve all of `strided_tiles` into panels first .. last - 1 of y [H, W, O].
 
     Some panels of the weights [O, I, 3, 3] at a time are transformed and used at once. chunk: the
     number of tiles, rounded up to a multiple of 6.
