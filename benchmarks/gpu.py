@@ -58,7 +58,7 @@ class Case(NamedTuple):
     """A network in both forms, and what it reads."""
 
     name: str
-    plain: Call  # float32, the formula as it is written
+    plain: Call  # float32, the formula as it is written; the encoder has one form only
     ours: Call  # float16, channels-last
     inputs: tuple[Tensor, ...]
 

@@ -1,5 +1,6 @@
 """Photos of a folder are drawn side by side, and come out one after another."""
 
+import signal
 import threading
 from pathlib import Path
 
@@ -72,6 +73,17 @@ def test_what_stops_the_command_begins_no_further_photo():
         Console().each(PHOTOS, draw, lambda photo, _: kept.append(photo), 2)
     assert kept == PHOTOS[:1]
     assert len(begun) <= 1 + 2 * AHEAD
+
+
+def test_control_c_ends_it_after_what_is_being_drawn():
+    begun = []
+
+    def interrupt(photo, drawn):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        Console().each(PHOTOS, begun.append, interrupt, 2)
+    assert len(begun) <= 2 * AHEAD
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A device is never waited for in the middle of a drawing.
+"""A device is never waited for between the codes and the finished picture.
 
 The meta device stands for a GPU here: it computes shapes alone, refuses to tell a value, and
 refuses to be mixed with the CPU. What goes to it from the CPU is counted, since each such copy

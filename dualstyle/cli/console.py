@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeVar
 
 import torch
@@ -27,7 +28,7 @@ from dualstyle.stylizer import Stylizer
 
 BAR = 24  # columns of a full bar
 MEGABYTE = 10**6
-AT_ONCE = 4  # portraits drawn at a time at most; each takes some 150 MiB
+AT_ONCE = 4  # portraits drawn at a time at most; each takes some 200 MiB
 AHEAD = 2  # times that many are begun before the first of them is written
 
 T = TypeVar("T")
@@ -79,11 +80,20 @@ class Console:
         """
         failed: list[tuple[str, DualStyleError]] = []
         rest, begun = iter(photos), deque[Future[T]]()
+        # A queue of one's own: Ctrl-C in the midst of a pool's `submit` would lock the pool.
+        tasks: SimpleQueue[tuple[Future[T], Path] | None] = SimpleQueue()
+
+        def begin(count: int) -> None:
+            for photo in islice(rest, count):
+                begun.append(Future())
+                tasks.put((begun[-1], photo))
+
         with ThreadPoolExecutor(at_once) as pool:
+            for _ in range(at_once):
+                pool.submit(_work, tasks, draw)
             try:
+                begin(AHEAD * at_once)
                 for done, photo in enumerate(photos):
-                    for further in islice(rest, AHEAD * at_once - len(begun)):
-                        begun.append(pool.submit(draw, further))
                     if len(photos) > 1:
                         self.progress(done, len(photos), photo.name)
                     try:
@@ -93,8 +103,12 @@ class Console:
                             raise
                         _log.debug("%s failed", photo, exc_info=True)
                         failed.append((str(photo), error))
+                    begin(1)
             finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+                for future in begun:
+                    future.cancel()
+                for _ in range(at_once):
+                    tasks.put(None)
         if failed:
             self.failures(failed, len(photos))
         return 1 if failed else 0
@@ -111,6 +125,19 @@ class Console:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._bar_is_shown = False
+
+
+def _work(tasks: SimpleQueue[tuple[Future[T], Path] | None], draw: Callable[[Path], T]) -> None:
+    """Draw what stands in the queue, up to a None; errors rise where the result is asked for."""
+    for future, photo in iter(tasks.get, None):
+        if not future.set_running_or_notify_cancel():
+            continue
+        try:
+            drawn = draw(photo)
+        except Exception as error:  # noqa: BLE001  it rises where the result is asked for
+            future.set_exception(error)
+        else:
+            future.set_result(drawn)
 
 
 @contextmanager

@@ -91,9 +91,10 @@ def strided_tiles(
     chunk: int,
     tiles: Floats,
 ) -> None:
-    """Transform patches first .. last - 1 of x [H, W, I] into tiles [I / 256, 81, chunk, 256].
+    """Transform patches first .. last - 1 of x [H, W, I] into tiles.
 
-    Input channels are apart by DEPTH, so that what is multiplied at a time lies together.
+    Those of DEPTH input channels after the other, each [81, chunk, DEPTH] (the last one may be
+    narrower), so that what is multiplied at a time lies together.
     """
     across = width // (2 * TILE)
     patch = np.empty(POINTS * inputs, np.float32)
