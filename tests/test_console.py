@@ -61,16 +61,18 @@ def test_a_photo_without_a_face_fails_alone(capsys):
     assert capsys.readouterr().err.startswith("2 of 9 failed:")
 
 
-def test_what_stops_the_command_begins_no_further_photo():
+@pytest.mark.parametrize("error", [DualStyleError("The weights are gone."), KeyboardInterrupt()])
+def test_what_stops_the_command_begins_no_further_photo(error):
     begun, kept = [], []
 
     def draw(photo):
         begun.append(photo)
         if photo == PHOTOS[1]:
-            raise DualStyleError("The weights are gone.")
+            raise error
 
-    with pytest.raises(DualStyleError, match="gone"):
+    with pytest.raises(type(error)) as caught:
         Console().each(PHOTOS, draw, lambda photo, _: kept.append(photo), 2)
+    assert caught.value is error
     assert kept == PHOTOS[:1]
     assert len(begun) <= 1 + 2 * AHEAD
 

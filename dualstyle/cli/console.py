@@ -134,7 +134,7 @@ def _work(tasks: SimpleQueue[tuple[Future[T], Path] | None], draw: Callable[[Pat
             continue
         try:
             drawn = draw(photo)
-        except Exception as error:  # noqa: BLE001  it rises where the result is asked for
+        except BaseException as error:  # noqa: BLE001  nobody would wake who waits for it
             future.set_exception(error)
         else:
             future.set_result(drawn)
