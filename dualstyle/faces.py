@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from dualstyle.errors import FaceError
 from dualstyle.images import gaussian_blur, point_sample, reduced_square, sample_quad
@@ -389,8 +389,10 @@ def _cut(picture: Image.Image, quad: NDArray[np.float64], size: int) -> Image.Im
     rim = math.ceil(4 * sigma)
     center = quad.mean(axis=0)
     wider = center + (quad - center) * (1 + 2 * rim / size)
-    pixels = np.asarray(sample_quad(picture, wider, size + 2 * rim), dtype=np.float32)
-    faded = _fade(pixels, _depth_outside(picture, quad, wider, size + 2 * rim), sigma)
+    crop = sample_quad(picture, wider, size + 2 * rim)
+    blurred = crop.filter(ImageFilter.GaussianBlur(sigma))  # its edges stay within the rim
+    depth = _depth_outside(picture, quad, wider, size + 2 * rim)
+    faded = _fade(_pixels(crop), _pixels(blurred), depth)
     return faded.crop((rim, rim, rim + size, rim + size))
 
 
@@ -407,16 +409,22 @@ def _depth_outside(
     after = np.maximum(quad.max(axis=0) - picture.size + border, PADDING * side)
     share = (np.arange(size) + 0.5) / size
     across, down = wider[3] - wider[0], wider[1] - wider[0]
-    places = wider[0] + 0.5 + share[None, :, None] * across + share[:, None, None] * down
-    depth = np.maximum(-places / before, (places - picture.size) / after)
-    return depth.max(axis=2, keepdims=True).astype(np.float32)
+    depths = []
+    for axis in (0, 1):
+        places = wider[0, axis] + 0.5 + share * across[axis] + share[:, None] * down[axis]
+        depths += [-places / before[axis], (places - picture.size[axis]) / after[axis]]
+    return np.maximum.reduce(depths)[:, :, None].astype(np.float32)
 
 
-def _fade(pixels: NDArray[np.float32], depth: NDArray[np.float32], sigma: float) -> Image.Image:
-    """Blur padding [H, W, 3] and let it fade to the median colour, by its depth [H, W, 1]."""
-    blurred = gaussian_blur(pixels, sigma)
-    pixels = pixels.copy()
-    pixels += (blurred - pixels) * np.clip(depth * 3 + 1, 0, 1)
+def _pixels(picture: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(picture, dtype=np.float32)
+
+
+def _fade(
+    pixels: NDArray[np.float32], blurred: NDArray[np.float32], depth: NDArray[np.float32]
+) -> Image.Image:
+    """Let padding [H, W, 3] fade to its blur and to the median colour, by its depth [H, W, 1]."""
+    pixels = pixels + (blurred - pixels) * np.clip(depth * 3 + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(depth, 0, 1)
     return Image.fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8))
 
@@ -451,6 +459,6 @@ def _cut_officially(picture: Image.Image, quad: NDArray[np.float64], size: int) 
         depth_x = 1 - np.minimum(x / near[0], x[::-1] / far[0])
         depth_y = 1 - np.minimum(y / near[1], y[::-1] / far[1])
         depth = np.maximum(depth_x[None, :, None], depth_y[:, None, None])
-        picture = _fade(pixels, depth, side * BLUR)
+        picture = _fade(pixels, gaussian_blur(pixels, side * BLUR), depth)
         quad = quad + before
     return point_sample(picture, quad + 0.5, size)
