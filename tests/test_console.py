@@ -34,7 +34,7 @@ def test_no_more_are_begun_than_memory_holds():
 
     Console().each(PHOTOS, begun.append, keep, 2)
     assert max(most) <= 2 * AHEAD
-    assert begun == PHOTOS
+    assert sorted(begun) == PHOTOS  # two threads may begin two photos in either order
 
 
 def test_results_are_kept_in_the_calling_thread():
@@ -83,8 +83,13 @@ def test_control_c_ends_it_after_what_is_being_drawn():
     def interrupt(photo, drawn):
         signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        Console().each(PHOTOS, begun.append, interrupt, 2)
+    # Where the tests run in the background, the shell may have it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Console().each(PHOTOS, begun.append, interrupt, 2)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert len(begun) <= 2 * AHEAD
 
 
