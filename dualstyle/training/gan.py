@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.torch_version import TorchVersion
 
+from dualstyle.errors import TrainingError
 from dualstyle.models.discriminator import Discriminator
 from dualstyle.training.ada import AdaptiveAugmentation
 from dualstyle.training.base import Pictures
@@ -24,6 +26,7 @@ from dualstyle.training.losses import (
 )
 from dualstyle.training.recipes import GanRecipe
 
+AUGMENTS = "2.12"  # the first PyTorch with second derivatives of grid_sample
 SECOND_MOMENT = 0.99  # Adam's second constant; the first is 0: no momentum
 
 
@@ -60,6 +63,9 @@ class Adversary:
         real: Draws real pictures [N, 3, S, S] of a part.
         fake: Draws the generator's pictures of the same part, as many.
         weight: Of the discriminator's logistic loss.
+
+    Raises:
+        TrainingError: Pictures are to be augmented, and PyTorch is too old for that.
     """
 
     def __init__(
@@ -73,6 +79,11 @@ class Adversary:
     ) -> None:
         self.discriminator, self.recipe = discriminator, recipe
         self.real, self.fake, self.weight = real, fake, weight
+        if recipe.augment and TorchVersion(torch.__version__) < AUGMENTS:
+            raise TrainingError(
+                f"R1 through ADA's warps needs PyTorch {AUGMENTS} or newer, this is "
+                f"{torch.__version__}; upgrade it, or set augment=False in the recipe."
+            )
         self.augmentation = AdaptiveAugmentation() if recipe.augment else None
         trained = trained_parameters(discriminator, recipe.trained_blocks)
         discriminator.requires_grad_(False)

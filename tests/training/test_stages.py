@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from dualstyle.config import DiscriminatorConfig
-from dualstyle.errors import CheckpointError
+from dualstyle.errors import CheckpointError, TrainingError
 from dualstyle.images import save_png, to_picture
 from dualstyle.models.arcface import ArcFace
 from dualstyle.models.discriminator import Discriminator
@@ -88,6 +88,13 @@ def test_a_resumed_gan_equals_one_that_was_never_stopped(tmp_path):
         (whole.stage.others, second.stage.others),
     ):
         assert not changed(one, other.state_dict())
+
+
+def test_a_pytorch_too_old_for_r1_through_warps_is_named(monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.11.0+cpu")
+    stylegan(1, QUICK)
+    with pytest.raises(TrainingError, match=r"needs PyTorch 2\.12 or newer, this is 2\.11\.0"):
+        stylegan(1, GAN)
 
 
 def test_freeze_d_leaves_the_layers_near_the_picture_as_they_are(tmp_path):
