@@ -424,7 +424,8 @@ def _fade(
     pixels: NDArray[np.float32], blurred: NDArray[np.float32], depth: NDArray[np.float32]
 ) -> Image.Image:
     """Let padding [H, W, 3] fade to its blur and to the median colour, by its depth [H, W, 1]."""
-    pixels = pixels + (blurred - pixels) * np.clip(depth * 3 + 1, 0, 1)
+    pixels = pixels.copy()
+    pixels += (blurred - pixels) * np.clip(depth * 3 + 1, 0, 1)
     pixels += (np.median(pixels, axis=(0, 1)) - pixels) * np.clip(depth, 0, 1)
     return Image.fromarray(np.rint(pixels).clip(0, 255).astype(np.uint8))
 
