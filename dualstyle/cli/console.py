@@ -9,11 +9,12 @@ import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Thread
 from typing import TypeVar
 
 import torch
@@ -80,35 +81,38 @@ class Console:
         """
         failed: list[tuple[str, DualStyleError]] = []
         rest, begun = iter(photos), deque[Future[T]]()
-        # A queue of one's own: Ctrl-C in the midst of a pool's `submit` would lock the pool.
+        # No pool of threads: Ctrl-C in the midst of its `submit` would lock it.
         tasks: SimpleQueue[tuple[Future[T], Path] | None] = SimpleQueue()
+        workers = [Thread(target=_work, args=(tasks, draw), daemon=True) for _ in range(at_once)]
 
         def begin(count: int) -> None:
             for photo in islice(rest, count):
                 begun.append(Future())
                 tasks.put((begun[-1], photo))
 
-        with ThreadPoolExecutor(at_once) as pool:
-            for _ in range(at_once):
-                pool.submit(_work, tasks, draw)
-            try:
-                begin(AHEAD * at_once)
-                for done, photo in enumerate(photos):
-                    if len(photos) > 1:
-                        self.progress(done, len(photos), photo.name)
-                    try:
-                        keep(photo, begun.popleft().result())
-                    except (ImageError, FaceError) as error:
-                        if len(photos) == 1:
-                            raise
-                        _log.debug("%s failed", photo, exc_info=True)
-                        failed.append((str(photo), error))
-                    begin(1)
-            finally:
-                for future in begun:
-                    future.cancel()
-                for _ in range(at_once):
-                    tasks.put(None)
+        try:
+            for worker in workers:
+                worker.start()
+            begin(AHEAD * at_once)
+            for done, photo in enumerate(photos):
+                if len(photos) > 1:
+                    self.progress(done, len(photos), photo.name)
+                try:
+                    keep(photo, begun.popleft().result())
+                except (ImageError, FaceError) as error:
+                    if len(photos) == 1:
+                        raise
+                    _log.debug("%s failed", photo, exc_info=True)
+                    failed.append((str(photo), error))
+                begin(1)
+        finally:
+            for future in begun:
+                future.cancel()
+            for _ in workers:
+                tasks.put(None)
+            for worker in workers:
+                if worker.is_alive():  # not all have begun if that was interrupted
+                    worker.join()
         if failed:
             self.failures(failed, len(photos))
         return 1 if failed else 0
